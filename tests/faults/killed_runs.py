@@ -65,7 +65,12 @@ def run_with_fault(plan: Plan, fault: str, log: Path) -> RunResult:
 
 def wait_until_stopped_at(point: str, process: subprocess.Popen[str], log: Path) -> None:
     """Wait until the process has stopped itself at the point, by its log and by its state in the system."""
-    wait_until(lambda: log.exists() and f"{point} stop" in log.read_text())
+
+    def is_logged() -> bool:
+        assert process.poll() is None, f"the process has ended before it came to {point}"
+        return log.exists() and f"{point} stop" in log.read_text()
+
+    wait_until(is_logged)
     wait_until(lambda: stopped(process.pid))
 
 
