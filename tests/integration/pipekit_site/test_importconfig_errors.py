@@ -146,7 +146,7 @@ def test_why_a_kind_of_an_installed_package_has_no_driver_is_reported(
     assert "package data" in finding.message
 
 
-@pytest.mark.default_cases(11)
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(
     "password",
     [
@@ -202,6 +202,7 @@ def test_a_password_in_another_field_is_not_repeated(key: str, value: str, messa
     assert "hunter2" not in str(error)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -223,6 +224,7 @@ def test_a_value_that_is_not_a_whole_number_is_refused_for_an_integer_field(valu
     ]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "value", [".inf", ".nan", "-.inf", "!!float x", "!!int x", '"a\\0b"', "9" * 5000, "{a: 1, a: 2}"]
 )
