@@ -5,7 +5,9 @@ Importing takes shell access, so a reference given in the file counts as entered
 
 from __future__ import annotations
 
+from connections import registry
 from connections.models import Connection
+from connections.sdk.errors import PipekitError
 from connections.secrets import binding
 from pipekit_site.configfile.sections import Section
 
@@ -35,11 +37,22 @@ def _is_stale(row: Connection) -> bool:
     return not row.keeps_binding and not binding.is_covered(row.binding(), row.secret_binding)
 
 
+def _why_unusable(kind: str) -> str:
+    """Return why a kind that a package declares cannot be used; empty for any other."""
+    if registry.is_installed(kind):
+        try:
+            registry.manifest(kind)
+        except PipekitError as error:
+            return f"{error.message} {error.hint}".strip()
+    return ""
+
+
 CONNECTIONS = Section(
     name="connections",
     model=Connection,
     fields=("driver", "jdbc_url", "username", "password", "supports_deletes", "options", "max_parallel"),
     shown_by={"driver": "kind"},
+    why_missing={"driver": _why_unusable},
     check_keys=_bind_secrets,
     is_stale=_is_stale,
 )

@@ -64,7 +64,10 @@ def _package(kind: str) -> str:
         return f"{_BUILT_IN}.{kind}"
     if kind in _third_party():
         return _third_party()[kind]
-    raise ConfigurationInvalid(f"There is no driver kind “{kind}”.", hint=f"The kinds are {', '.join(kinds())}.")
+    raise ConfigurationInvalid(
+        f"There is no driver kind “{kind}”.",
+        hint=f"Install the package of its connector, or correct the name. The kinds are {', '.join(kinds())}.",
+    )
 
 
 @cache
@@ -75,7 +78,13 @@ def manifest(kind: str) -> Manifest:
     # imported late because of the YAML parser
     from connections.sdk.manifest_yaml import load
 
-    loaded = load(_folder(kind) / MANIFEST)
+    path = folder(kind) / MANIFEST
+    if not path.is_file():
+        raise ConfigurationInvalid(
+            f"The package of the kind “{kind}” has no {MANIFEST}: {path.parent}.",
+            hint=f"A connector's package must contain {MANIFEST}: add it to the package data, and install it again.",
+        )
+    loaded = load(path)
     if loaded.name != kind:
         raise ConfigurationInvalid(
             f"The manifest of “{kind}” has the name “{loaded.name}”.",
@@ -84,7 +93,8 @@ def manifest(kind: str) -> Manifest:
     return loaded
 
 
-def _folder(kind: str) -> Path:
+def folder(kind: str) -> Path:
+    """Return the folder of the kind's package. Raises DriverMissing if the package cannot be imported."""
     package = _package(kind)
     try:
         spec = find_spec(package)

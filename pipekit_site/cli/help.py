@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import sys
 import textwrap
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from django.core.management import ManagementUtility, get_commands
 
+from connections.management.base import error_text
+from connections.management.exit_codes import ExitCode
 from pipekit_site.metadata.migrate import our_apps
 
 _SECTIONS = {
@@ -33,12 +37,23 @@ class CommandLine(ManagementUtility):
 
     def fetch_command(self, subcommand: str) -> Any:
         """Return the command, and enable the garbage collection, which is disabled while modules are imported."""
+        if self.settings_exception is None and subcommand not in get_commands():
+            self._refuse(subcommand)
         command = super().fetch_command(subcommand)
         # modules live as long as the process, and a run imports more of them
         gc.freeze()
         gc.set_threshold(10_000)
         gc.enable()
         return command
+
+    def _refuse(self, name: str) -> NoReturn:
+        """Report an unknown command in the form of all errors."""
+        close = get_close_matches(name, get_commands(), n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        error = {"code": "usage", "message": f"There is no command “{name}”."}
+        error["hint"] = f"{hint}{self.prog_name} help lists all commands."
+        sys.stderr.write(f"{error_text(error)}\n")
+        sys.exit(ExitCode.FAILED)
 
     def main_help_text(self, commands_only: bool = False) -> str:
         if commands_only or self.settings_exception is not None:

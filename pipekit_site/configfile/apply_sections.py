@@ -93,7 +93,7 @@ class Importer:
         count = len(self.findings.items)
         stored = state(row, section.fields)
         keys = reader.keys(entry, [*section.fields, *(part.name for part in section.parts)])
-        reader.assign(row, keys, fields=section.fields, shown_by=section.shown_by)
+        reader.assign(row, keys, fields=section.fields, shown_by=section.shown_by, why_missing=section.why_missing)
         parts = {p: reader.part(p, row, keys) for p in section.parts if p.name in keys.given}
         section.prepare(row, {part.name: rows for part, rows in parts.items()})
         reader.validate(row, keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -59,7 +59,15 @@ class Reader:
                 self.findings.add(unknown.key, unknown.where, f"there is no such key; {suggest(key, known)}")
         return Keys(given=given, node=entry.key, where=entry.where)
 
-    def assign(self, row: models.Model, keys: Keys, *, fields: Sequence[str], shown_by: Mapping[str, str]) -> None:
+    def assign(
+        self,
+        row: models.Model,
+        keys: Keys,
+        *,
+        fields: Sequence[str],
+        shown_by: Mapping[str, str],
+        why_missing: Mapping[str, Callable[[str], str]],
+    ) -> None:
         """Set the given fields of a row; invalid ones become findings and keep their value."""
         for name in fields:
             if name not in keys.given:
@@ -68,7 +76,8 @@ class Reader:
             try:
                 new = value(into, entry.node)
                 if isinstance(into, models.ForeignKey) and new is not None:
-                    new = self.references.find(into, new, by=shown_by.get(name, "name"))
+                    by, why = shown_by.get(name, "name"), why_missing.get(name)
+                    new = self.references.find(into, new, by=by, why_missing=why)
                 setattr(row, name, new)
             except TargetInvalid:
                 keys.invalid.add(name)
@@ -128,7 +137,7 @@ class Reader:
         keys = self.keys(item, part.fields, name_key=part.key)
         keys.is_part = True
         row = part.model(**{part.owner: owner})
-        self.assign(row, keys, fields=part.fields, shown_by={})
+        self.assign(row, keys, fields=part.fields, shown_by={}, why_missing={})
         if part.key and part.key not in keys.invalid and (old := stored.get(getattr(row, part.key, None))):
             for name in part.fields:
                 if name not in keys.given:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,14 @@ class References:
     # an import never renames targets, so they can be cached
     _cache: dict[tuple[Model, str, str], models.Model] = field(default_factory=dict)
 
-    def find(self, into: models.ForeignKey[Any, Any], name: str, *, by: str = "name") -> models.Model:
+    def find(
+        self,
+        into: models.ForeignKey[Any, Any],
+        name: str,
+        *,
+        by: str = "name",
+        why_missing: Callable[[str], str] | None = None,
+    ) -> models.Model:
         """Return the target of a foreign key. Raises Unexpected if it does not exist, or --prune will remove it."""
         model = into.related_model
         in_file = name in self.names.get(model, ())
@@ -46,6 +53,8 @@ class References:
             return target
         if in_file:
             raise TargetInvalid
+        if why_missing and (reason := why_missing(name)):
+            raise Unexpected(f"there is no {what} “{printable(name)}”. {reason}")
         raise Unexpected(f"there is no {what} “{printable(name)}”; {self._expected(model, name, by)}")
 
     def _expected(self, model: Model, name: str, by: str) -> str:

@@ -66,6 +66,8 @@ class Section:
     parts: tuple[Part, ...] = ()
     # foreign key -> the field of its target that is written to the file, if it is not the name
     shown_by: Mapping[str, str] = field(default_factory=dict)
+    # foreign key -> a function of the name of a missing target, which returns why it is missing if that is known
+    why_missing: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     # (row, rows of each part that the file gives); called before the row is validated
     prepare: Callable[[Any, Mapping[str, Sequence[Any]]], None] = _prepare_nothing
     # (row, keys that the file gives); called before the row is saved; returns an error message or an empty string

@@ -172,11 +172,13 @@ def drivers() -> str:
     """Check that the kinds in use are installed, and that jar files exist and have the recorded SHA-256."""
     directory: Path = settings.PIPEKIT.driver_dir
     used = Driver.objects.filter(connections__isnull=False).distinct()
-    reasons = {driver.unusable_reason for driver in used} | {error.message for error in registry.problems()}
-    if unusable := sorted(reasons - {""}):
-        raise ConfigurationInvalid(
-            " ".join(unusable), hint="Install the package of the connector again, or remove its connections."
-        )
+    broken = {error.message: error.hint for error in registry.problems()}
+    absent = {driver.unusable_reason for driver in used} - broken.keys() - {""}
+    if broken or absent:
+        hints = list(filter(None, broken.values()))
+        if absent or not hints:
+            hints.append("Install the package of the connector again, or remove its connections.")
+        raise ConfigurationInvalid(" ".join(sorted({*broken, *absent})), hint=" ".join(dict.fromkeys(hints)))
     needed = Driver.objects.exclude(jar_file="").filter(connections__isnull=False).distinct()
     problems = [problem for driver in needed if (problem := _jar_problem(driver, directory))]
     if problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
+from connections.sdk.formatting import counted
 from connections.secrets.references import store
 from modules.cron import expression
 from modules.models import Module
@@ -20,7 +21,7 @@ def schedules() -> str:
     lines = status.our_lines()
     if since := status.since():
         hint = status.what_to_do(lines)
-        raise ConfigurationInvalid(f"{count} schedules are enabled, but no process runs the tick: {since}.", hint=hint)
+        raise ConfigurationInvalid(f"{_enabled(count)}, but no process runs the tick: {since}.", hint=hint)
     if lines and (missing := _only_in_environment()):
         raise ConfigurationInvalid(
             f"Runs started by cron cannot resolve the secrets {', '.join(missing)}: they are set only in this process's"
@@ -30,7 +31,7 @@ def schedules() -> str:
     if troubled := [(timer, problem) for timer in timers.enabled() if (problem := _problem(timer))]:
         first, problem = troubled[0]
         raise ConfigurationInvalid(
-            f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
+            f"{counted(len(troubled), 'schedule')} cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
             hint="Correct them in the admin.",
         )
     last = Tick.objects.get()
@@ -39,8 +40,12 @@ def schedules() -> str:
             f"The last tick could not finalize every run whose process has died: {last.error}",
             hint="Each tick tries again. The log of the tick (logs/tick.log) has the traceback.",
         )
-    by = "cron" if lines else "the scheduler, or another user's cron"
-    return f"{count} schedules are enabled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
+    by = "cron" if lines else "the scheduler, another user's cron or a command"
+    return f"{_enabled(count)}; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
+
+
+def _enabled(count: int) -> str:
+    return f"{counted(count, 'schedule')} {'is' if count == 1 else 'are'} enabled"
 
 
 def _problem(timer: Timer) -> str:

@@ -18,6 +18,7 @@ from connections.sdk.errors import (
 )
 from connections.sdk.formatting import counted, one_line
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
 from runs.models.states import FAILED, Status
 
 # raised before COMMIT, and only there
@@ -89,8 +90,10 @@ def run_line(run: Run) -> str:
     started = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
     duration = "" if run.seconds is None else f"{run.seconds:.2f} s"
     rows = "" if run.read is None else counted(run.read)
-    problem = one_line(run.error["message"]) if run.error else ""
-    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, problem)
+    # a repair reads only a part of the rows
+    notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else []
+    notes += [one_line(run.error["message"])] if run.error else []
+    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, ": ".join(notes))
 
 
 def _line(number: str, module: str, status: str, started: str, duration: str, rows: str, problem: str) -> str:

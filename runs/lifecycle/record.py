@@ -109,7 +109,8 @@ class Recorder:
         match event:
             case events.WatermarkResolved(name, value):
                 self._set(watermarks={**run.watermarks, name: {"in": value, "out": None}})
-                self.log(f"watermark {name} = {value!r}")
+                bound = f"= {value!r}" if value is not None else "has no value, so it does not limit the query"
+                self.log(f"watermark {name} {bound}")
             case events.SourceQueryBuilt(sql, reason):
                 self._set(source_query=sql)
                 if reason:

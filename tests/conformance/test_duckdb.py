@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.testing.case import ConnectorUnderTest, TypedValues
+from connections.sdk.testing.case import ConnectorUnderTest, TypedValues, declared
 from connections.sdk.testing.suite import DestinationSuite
 
 # 400 years, which always have 146,097 days, before a date that Python supports; as days since 1970
@@ -47,5 +47,5 @@ class TestDuckdb(DestinationSuite):
             disposable=True,
             missing_database=replace(parameters, url=f"jdbc:duckdb:{tmp_path / 'missing.duckdb'}", options={}),
             own_types=OWN_TYPES,
-            case_sensitive=False,
+            **declared("duckdb"),
         )

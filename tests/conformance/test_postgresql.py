@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.testing.case import ConnectorUnderTest, TypedValues
+from connections.sdk.testing.case import ConnectorUnderTest, TypedValues, declared
 from connections.sdk.testing.suite import DestinationSuite, ServerTests, SharedHashingTests, SnapshotTests
 from tests.servers.ports import reserved_port
 
@@ -59,6 +59,5 @@ class TestPostgresql(DestinationSuite, ServerTests, SnapshotTests, SharedHashing
                 wrong_password=wrong_password,
                 missing_database=replace(parameters, url=urlunsplit(urlsplit(database_url)._replace(path="/missing"))),
                 own_types=OWN_TYPES,
-                # texts of PostgreSQL cannot contain NUL
-                lacks=frozenset({"nul"}),
+                **declared("postgresql"),
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.testing.case import ConnectorUnderTest, TypedValues
+from connections.sdk.testing.case import ConnectorUnderTest, TypedValues, declared
 from connections.sdk.testing.suite import DestinationSuite
 
 OWN_TYPES = (
@@ -45,10 +45,5 @@ class TestSqlite(DestinationSuite):
             disposable=True,
             missing_database=replace(parameters, url=f"jdbc:sqlite:{tmp_path / 'missing.db'}", options={}),
             own_types=OWN_TYPES,
-            # NaN is stored as NULL, and -0.0 as 0
-            lacks=frozenset({"nan", "signed_zero"}),
-            case_sensitive=False,
-            known_gaps={
-                "test_close_from_another_thread_stops_a_read": "ADBC cannot interrupt SQLite; its process is ended."
-            },
+            **declared("sqlite"),
         )

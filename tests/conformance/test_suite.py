@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
+from connections import registry
 from tests.conformance.faulty import FAULTS, NeverClosed
 
+ROOT = Path(__file__).resolve().parents[2]
 _MODULE = """
 import pytest
 
@@ -98,7 +101,9 @@ def test_the_snapshot_of_a_read_is_tested_unless_the_system_has_none(pytester: p
 
 def test_gaps_that_are_not_declared_on_the_command_line_are_named(pytester: pytest.Pytester) -> None:
     connection = {"url": f"jdbc:sqlite:{pytester.path / 'x.db'}", "options": {"create": True}}
-    result = run(pytester, "--connector", "sqlite", "--connection", json.dumps(connection), "-k", "declared")
+    # as if the kind declared nothing itself
+    undeclared = {**connection, "lacks": [], "case_sensitive": True}
+    result = run(pytester, "--connector", "sqlite", "--connection", json.dumps(undeclared), "-k", "declared")
     assert result.parseoutcomes()["failed"] == 2
     result.stdout.fnmatch_lines_random(
         ['*on the command line "lacks": ?"nan", "signed_zero"?*', '*on the command line "case_sensitive": false*']
@@ -108,11 +113,65 @@ def test_gaps_that_are_not_declared_on_the_command_line_are_named(pytester: pyte
     assert result.parseoutcomes()["passed"] == 2
 
 
+def test_gaps_that_the_kind_declares_are_known_on_the_command_line(pytester: pytest.Pytester) -> None:
+    connection = {"url": f"jdbc:sqlite:{pytester.path / 'x.db'}", "options": {"create": True}}
+    selection = "declared or close_from_another_thread"
+    result = run(pytester, "-rx", "--connector", "sqlite", "--connection", json.dumps(connection), "-k", selection)
+    outcomes = result.parseoutcomes()
+    del outcomes["deselected"]
+    assert outcomes == {"passed": 2, "xfailed": 1}
+    result.stdout.fnmatch_lines(["*ADBC cannot interrupt SQLite*"])
+
+
+def test_a_read_that_cannot_be_stopped_affects_no_other_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # in a process of its own, with which the read ends
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makepyfile(test_faulty=_MODULE.format(fault=""))
+    selection = "close_from_another_thread or batches_are_counted or repeatedly"
+    result = pytester.runpytest_subprocess(*_PLUGINS, "-v", "-k", selection, timeout=120)
+    outcomes = result.parseoutcomes()
+    del outcomes["deselected"]
+    assert outcomes == {"passed": 2, "failed": 1}
+    result.stdout.fnmatch_lines(["*PASSED*", "*PASSED*", "*close_from_another_thread*FAILED*", "*known_gaps: *"])
+
+
+def test_tests_that_a_project_leaves_out_by_their_marks_are_not_left_out_of_the_suite(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeini("[pytest]\naddopts = -m 'not matrix'")
+    connection = json.dumps({"url": f"jdbc:sqlite:{pytester.path / 'x.db'}"})
+    arguments = ["--connector", "sqlite", "--connection", connection, "--collect-only", "-k", "large_values"]
+    run(pytester, *arguments).stdout.fnmatch_lines(["*test_large_values_are_read_completely*"])
+    run(pytester, *arguments, "-m", "not matrix").stdout.no_fnmatch_line("*test_large_values_are_read_completely*")
+
+
 @pytest.mark.parametrize("connection", ["", "{", "[]", "{}", '{"url": "x", "pasword": "y"}'])
-def test_an_invalid_connection_is_refused(pytester: pytest.Pytester, connection: str) -> None:
-    result = run(pytester, "--connector", "sqlite", "--connection", connection, "-k", "refuses_statements")
-    assert result.parseoutcomes().get("errors") == 1
-    result.stdout.fnmatch_lines(["*--connection*"])
+def test_an_invalid_connection_is_refused_before_any_test(pytester: pytest.Pytester, connection: str) -> None:
+    result = run(pytester, "--connector", "sqlite", "--connection", connection)
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --connection*"])
+
+
+def test_an_invalid_declaration_of_a_kind_is_refused_before_any_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.manifest("sqlite")
+    monkeypatch.setattr(registry, "folder", lambda kind: pytester.path)
+    (pytester.path / "conformance.yaml").write_text("case_sensitive: false\nlaks: [nan]\n")
+    result = run(pytester, "--connector", "sqlite", "--connection", '{"url": "jdbc:sqlite:/x.db"}')
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --connector: *conformance.yaml:2: “laks” is unknown.*"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [("oracle", "Rows cannot be moved from or to oracle yet."), ("sqlight", "There is no driver kind")]
+)
+def test_a_kind_without_a_connector_is_refused_before_any_test(pytester: pytest.Pytester, kind: str, why: str) -> None:
+    result = run(pytester, "--connector", kind, "--connection", '{"url": "jdbc:oracle:thin:@//h:1521/d"}')
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --connector: {why}*"])
 
 
 def _close_sessions() -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from connections import registry
+from connections.sdk import strict_yaml
 from connections.sdk.files.protection import Protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector
+from connections.sdk.strict_yaml import Value
 from connections.sdk.types import DataType
 
 # a password of which no part may occur in an error
@@ -82,11 +84,13 @@ class ConnectorUnderTest:
 
         The keys are url, username, password and options of the connection; refused_url and missing_database_url of
         connections that must fail; and schema, lacks, case_sensitive, snapshots and known_gaps as the
-        attributes of this class. Raises ValueError for text that is not such an object.
+        attributes of this class, which replace what `declared` returns. Raises ValueError for text that is not such an
+        object, and PipekitError if the kind has no connector or a declaration is invalid.
         """
         data = json.loads(text)
         if not isinstance(data, dict) or "url" not in data or data.keys() - _KEYS:
             raise ValueError(f"--connection must be a JSON object with url and any of {', '.join(sorted(_KEYS))}.")
+        data = {**declared(kind), **data}
         parameters = ConnectionParameters(
             kind=kind,
             url=data["url"],
@@ -111,6 +115,22 @@ class ConnectorUnderTest:
             snapshots=data.get("snapshots", True),
             known_gaps=data.get("known_gaps", {}),
         )
+
+
+def declared(kind: str) -> dict[str, Any]:
+    """Return the attributes of `ConnectorUnderTest` that ``conformance.yaml`` beside the kind's manifest declares."""
+    path = registry.folder(kind) / "conformance.yaml"
+    if not path.is_file():
+        return {}
+    fields = strict_yaml.read(path)
+    values = {
+        "lacks": fields.optional("lacks", lambda value: frozenset(item.text() for item in value.items())),
+        "case_sensitive": fields.optional("case_sensitive", Value.flag),
+        "snapshots": fields.optional("snapshots", Value.flag),
+        "known_gaps": fields.optional("known_gaps", lambda value: value.plain("object")),
+    }
+    fields.end()
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def as_array(values: list[Any], arrow_type: pa.DataType) -> pa.Array:

@@ -41,6 +41,8 @@ class Fixtures:
             _loaded.add(bench.parameters.kind)
         threads, opened = set(threading.enumerate()), _open_descriptors()
         yield
+        if bench.is_abandoned:
+            return
         wait_for(lambda: not _new_threads(threads) and not _new_descriptors(opened), _RELEASE)
         assert not _new_threads(threads), "threads are still running"
         assert not _new_descriptors(opened), "files or sockets are still open"

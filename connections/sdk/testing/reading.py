@@ -37,6 +37,11 @@ _MISFITS = (
     (Kind.TEXT, "perhaps", DataType(kind=Kind.BOOLEAN)),
 )
 
+_DECLARE_UNSTOPPABLE = (
+    "If the system's driver cannot interrupt a query, declare it in the connector's conformance.yaml: "
+    'known_gaps: {test_close_from_another_thread_stops_a_read: "the reason"}'
+)
+
 
 class ReadingTests(Fixtures):
     """The reader of a source."""
@@ -169,6 +174,7 @@ class ReadingTests(Fixtures):
             thread.join()
         assert found == [list(range(1, 1001))] * 3
 
+    @pytest.mark.runs_last
     def test_close_from_another_thread_stops_a_read(self, bench: Workbench) -> None:
         table = bench.numbers(1000)
         name = bench.dialect.qualified(table)
@@ -192,7 +198,9 @@ class ReadingTests(Fixtures):
             thread.join(0.2)
             return not thread.is_alive()
 
-        assert wait_for(stopped, bench.case.cancel_seconds), "the read goes on after close()"
+        if not wait_for(stopped, bench.case.cancel_seconds):
+            bench.is_abandoned = True
+            pytest.fail(f"The read goes on after close(); its table {table} is left. {_DECLARE_UNSTOPPABLE}")
         assert errors, "a read that was stopped must not look like an empty result"
 
 

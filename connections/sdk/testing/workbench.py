@@ -59,6 +59,8 @@ class Workbench:
         self.connector = case.connector
         self.parameters = case.parameters
         self.dialect = case.connector.dialect.for_connection(case.parameters)
+        # a read of the test cannot be stopped: it keeps its connection and locks, and the test has failed already
+        self.is_abandoned = False
         self._tables = list[TableName]()
 
     @property
@@ -232,7 +234,7 @@ class Workbench:
 
     def drop_all(self) -> None:
         """Drop the tables of the test, unless the whole database is thrown away."""
-        if self._tables and not self.case.disposable:
+        if self._tables and not self.case.disposable and not self.is_abandoned:
             # tables that reference others were created later
             self.execute(*map(self._drop, reversed(self._tables)))
         self._tables.clear()

@@ -42,7 +42,8 @@ class Command(BaseCommand):
 
     def _set(self, options: dict[str, Any]) -> None:
         if options["rest"]:
-            raise _invalid("The value cannot be an argument, which other users could read.", "Give it on stdin.")
+            message = "The value cannot be an argument, which other users could read."
+            raise CommandFailed(message, hint="Give it on stdin.", code="usage")
         check_name(options["name"])
         store().set(options["name"], _value(options["name"]))
         self.stderr.write(f"{options['name']} is set in {store().path}.")

@@ -120,5 +120,5 @@ def _check_keys(dest: Destination, table: TableName, read: int) -> None:
     if nulls := dest.fetch_int(dest.dialect.count_null(table, plan.merge_key)):
         raise NullKeys(
             f"{nulls} keys of the source are NULL, so key_sync deleted nothing.",
-            hint="Choose a merge_key without NULLs, or exclude them in key_sync_query.",
+            hint="Choose a merge_key without NULLs, or exclude these rows in source_query and key_sync_query.",
         )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.management.base import BaseCommand
+from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from runs.models.notification import Notification
 from runs.notify.delivery import send_due, send_tests
 
-_NO_CHANNEL = (
-    "No notification channel is configured. Set smtp in config.yaml and the setting notification_addresses, or the"
-    " settings webhook_url and webhook_secret."
+_CONFIGURE = (
+    "Set smtp in config.yaml and the setting notification_addresses, or the settings webhook_url and webhook_secret."
 )
 
 
@@ -29,11 +28,12 @@ class Command(BaseCommand):
             self.stdout.write(f"{sent} sent, {pending.count()} waiting, {undelivered.count()} undelivered")
             return
         results = send_tests()
+        if not results:
+            message = "No notification channel is configured."
+            raise CommandFailed(message, hint=_CONFIGURE, code="configuration_invalid", returncode=ExitCode.FAILED)
         for result in results:
             self.stdout.write(f"{result.channel}: {'ok' if result.ok else 'failed'}: {result.message}")
             if result.hint:
                 self.stderr.write(f"fix:   {result.hint}")
-        if not results:
-            self.stderr.write(_NO_CHANNEL)
-        if not results or not all(result.ok for result in results):
+        if not all(result.ok for result in results):
             self.exit_code = ExitCode.FAILED

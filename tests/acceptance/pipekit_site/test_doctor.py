@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.db import connection as metadata
 from pytest_django import Settings
 
+from connections import registry
 from connections.models import Connection, Driver
 from connections.secrets import references
 from pipekit_site.doctor import checks as doctor_checks
@@ -201,6 +202,24 @@ def test_a_jar_that_is_missing_or_has_another_checksum_is_reported(settings: Set
     assert "is not the file whose SHA-256 was recorded" in run_check("drivers").message
     Driver.objects.filter(kind="h2").update(sha256="")
     assert run_check("drivers").message == f"In {tmp_path}: h2.jar"
+
+
+def test_a_kind_that_is_not_installed_or_lacks_its_manifest_is_reported_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection("h2", "jdbc:h2:mem:x")
+    Driver.objects.filter(kind="h2").update(kind="gone")
+    check = run_check("drivers")
+    assert check.message == "There is no driver kind “gone”."
+    assert check.hint == "Install the package of the connector again, or remove its connections."
+    (tmp_path / "pk_stripped").mkdir()
+    (tmp_path / "pk_stripped" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_third_party", lambda: {"stripped": "pk_stripped"})
+    check = run_check("drivers")
+    assert "“gone”" in check.message and "“stripped” has no connector.yaml" in check.message
+    assert check.hint.startswith("A connector's package must contain connector.yaml: add it to the package data")
+    assert check.hint.endswith("or remove its connections.")
 
 
 def test_the_embedded_postgresql_is_started_or_its_failure_reported(postgresql_server: str, tmp_path: Path) -> None:

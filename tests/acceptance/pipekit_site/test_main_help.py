@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.core.management import get_commands
 
 from pipekit_site.cli.help import CommandLine
@@ -25,3 +26,13 @@ def test_every_command_of_pipekit_has_one_line_before_those_of_django() -> None:
 def test_the_list_for_shell_completion_contains_all_commands() -> None:
     names = CommandLine(["manage.py", "help"]).main_help_text(commands_only=True).splitlines()
     assert names == sorted(get_commands())
+
+
+def test_an_unknown_command_is_reported_with_a_similar_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        CommandLine(["manage.py", "runmodul"]).fetch_command("runmodul")
+    assert capsys.readouterr().err == (
+        "error: There is no command “runmodul”.\n"
+        "fix:   Did you mean runmodule? manage.py help lists all commands.\n"
+        "code:  usage\n"
+    )

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 
 from connections.models import Connection, Driver
 from connections.secrets import references
-from tests.processes.commands import run_in_new_interpreter
+from tests.processes.commands import call, run_in_new_interpreter
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.django_db
@@ -78,6 +78,14 @@ def test_wrong_arguments_set_nothing_and_the_value_is_not_repeated(
     assert result.returncode == 2
     assert b"hunter2" not in result.stdout + result.stderr
     assert b"Traceback" not in result.stderr
+    assert not file.exists()
+
+
+def test_a_value_as_an_argument_is_wrong_usage(file: Path) -> None:
+    result = call("secrets", "set", "DW_PW", "hunter2")
+    assert result.code == 2
+    assert result.err.startswith("error: The value cannot be an argument")
+    assert result.err.endswith("code:  usage\n")
     assert not file.exists()
 
 

@@ -73,6 +73,17 @@ def test_dry_runs_are_marked_in_the_list_and_in_the_json(
     assert (json_report.run_as_json(run)["dry_run"], json_report.run_as_json(dry)["dry_run"]) == (False, True)
 
 
+def test_repairs_are_marked_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"code": "safety_limit", "message": "No.", "hint": "", "detail": ""}
+    RunFactory.create(status="success")
+    RunFactory.create(status="success", trigger="verification:7")
+    RunFactory.create(status="refused", trigger="verification:8", error=error)
+    call_command("runs")
+    refused, repaired, run = capsys.readouterr().out.splitlines()
+    assert (refused.split()[-2:], repaired.split()[-1]) == (["repair:", "No."], "repair")
+    assert "repair" not in run
+
+
 def test_the_list_of_runs_has_a_header_only_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from runs.notify.channels import email
 from runs.notify.delivery import send_due
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.ended_runs import ended
+from tests.processes.commands import exit_code
 from tests.servers.message_settings import ADMIN, use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, dripping_server
 
@@ -131,10 +132,11 @@ def test_a_test_message_that_fails_gives_exit_code_1_and_the_reason(
 
 
 def test_a_test_message_without_any_channel_gives_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exited:
-        call_command("notify", "--test")
-    assert exited.value.code == 1
-    assert "No notification channel is configured." in capsys.readouterr().err
+    assert exit_code("notify", "--test") == 1
+    error, fix, code = capsys.readouterr().err.splitlines()
+    assert error == "error: No notification channel is configured."
+    assert fix.startswith("fix:   Set smtp in config.yaml")
+    assert code == "code:  configuration_invalid"
 
 
 def test_the_notify_command_prints_the_state_of_the_outbox(

@@ -52,6 +52,8 @@ def test_a_last_tick_older_than_three_minutes_is_reported() -> None:
     ScheduleFactory.create()
     create_tick(dt.timedelta(minutes=2, seconds=50))
     assert check_schedules().ok
+    assert check_schedules().message.startswith("1 schedule is enabled; the last tick was at ")
+    assert check_schedules().message.endswith(" UTC, by the scheduler, another user's cron or a command")
     create_tick(dt.timedelta(minutes=3, seconds=10))
     assert "no process runs the tick: the last was at" in check_schedules().message
 
@@ -96,7 +98,7 @@ def test_a_schedule_that_cannot_fire_is_reported() -> None:
     row: Schedule = ScheduleFactory.create(name="odd")
     create_tick(dt.timedelta())
     Progress.objects.create(schedule=row, seen_until=timezone.now(), error="This machine knows no time zone “Mars”.")
-    assert "1 schedules cannot fire; odd: This machine knows no time zone" in check_schedules().message
+    assert "1 schedule cannot fire; odd: This machine knows no time zone" in check_schedules().message
 
 
 def test_a_descending_range_is_reported_before_the_next_tick() -> None:
@@ -107,7 +109,7 @@ def test_a_descending_range_is_reported_before_the_next_tick() -> None:
     assert "2 schedules cannot fire; odd: The range “sat-mon”" in message
     assert "Write sat,sun,mon instead." in message
     Schedule.objects.all().delete()
-    assert "1 schedules cannot fire; full refresh of orders: The range “22-4”" in check_schedules().message
+    assert "1 schedule cannot fire; full refresh of orders: The range “22-4”" in check_schedules().message
 
 
 def test_the_error_of_the_last_tick_is_reported() -> None:

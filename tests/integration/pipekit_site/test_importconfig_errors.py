@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from connections import registry
 from connections.models import Connection
 from pipekit_site import import_export
 from pipekit_site.configfile.problems import FileInvalid
@@ -128,6 +131,19 @@ def test_a_reference_to_an_invalid_entry_is_not_reported_as_missing() -> None:
     assert [finding.where for finding in error.findings] == ["modules.qcrh.merge_strategy"]
     error = invalid(EXAMPLE.replace("driver: sqlite", "driver: sqlight"))
     assert [finding.where for finding in error.findings] == ["connections.erp.driver"]
+
+
+def test_why_a_kind_of_an_installed_package_has_no_driver_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pk_stripped").mkdir()
+    (tmp_path / "pk_stripped" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_third_party", lambda: {"stripped": "pk_stripped"})
+    [finding] = invalid(EXAMPLE.replace("driver: sqlite", "driver: stripped")).findings
+    assert finding.where == "connections.erp.driver"
+    assert "there is no driver “stripped”. The package of the kind “stripped” has no connector.yaml" in finding.message
+    assert "package data" in finding.message
 
 
 @pytest.mark.default_cases(4)

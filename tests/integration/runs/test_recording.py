@@ -14,7 +14,14 @@ from django.db import connection
 
 from connections.sdk.errors import Lost
 from modules.models import Module
-from runs.engine.events import AttemptFailed, MergeSqlBuilt, Published, SourceQueryBuilt, Warned
+from runs.engine.events import (
+    AttemptFailed,
+    MergeSqlBuilt,
+    Published,
+    SourceQueryBuilt,
+    Warned,
+    WatermarkResolved,
+)
 from runs.lifecycle import metadata_retry, spool
 from runs.lifecycle.reap import reap_all
 from runs.lifecycle.record import Recorder
@@ -127,6 +134,16 @@ def test_the_log_says_why_a_query_became_a_subquery_and_only_then() -> None:
         recorder.record(SourceQueryBuilt("SELECT * FROM (\nSELECT DISTINCT a FROM t\n) q WHERE a > 1", "DISTINCT"))
     (line,) = [line for line in run.log_file.read_text().splitlines() if "becomes a subquery" in line]
     assert line.endswith(" the query becomes a subquery, so that a condition can be added; reason: DISTINCT")
+
+
+def test_the_log_says_that_a_watermark_has_no_value() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/watermarks.log")
+    with Recorder(run) as recorder:
+        recorder.record(WatermarkResolved("day", None))
+        recorder.record(WatermarkResolved("since", "2026-01-01"))
+    first, second = [line for line in run.log_file.read_text().splitlines() if "watermark" in line]
+    assert first.endswith(" watermark day has no value, so it does not limit the query")
+    assert second.endswith(" watermark since = '2026-01-01'")
 
 
 def test_a_spooled_result_of_a_run_that_is_final_changes_nothing() -> None:

@@ -35,12 +35,14 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         "pk_sound": MANIFEST,
         "pk_invalid": MANIFEST.replace("title", "titel"),
         "pk_renamed": MANIFEST,
+        "pk_stripped": "",
     }.items():
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
-        (tmp_path / package / "connector.yaml").write_text(text)
+        if text:
+            (tmp_path / package / "connector.yaml").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    installed = {kind: f"pk_{kind}" for kind in ("sound", "invalid", "renamed", "absent")}
+    installed = {kind: f"pk_{kind}" for kind in ("sound", "invalid", "renamed", "stripped", "absent")}
     monkeypatch.setattr(registry, "_third_party", lambda: installed)
     registry.manifests.cache_clear()
     yield
@@ -52,9 +54,11 @@ def test_a_third_party_connector_that_cannot_be_used_is_reported_and_does_not_af
     assert {"sound", "invalid", "renamed", "absent", "sqlite"} <= set(registry.kinds())
     assert {"sound", "sqlite"} <= set(registry.manifests())
     assert not {"invalid", "renamed", "absent"} & set(registry.manifests())
-    absent, invalid, renamed = (error.message for error in registry.problems())
+    absent, invalid, renamed, stripped = (error.message for error in registry.problems())
     assert "pk_absent" in absent and "connector.yaml:1: “title” is missing" in invalid
     assert renamed == "The manifest of “renamed” has the name “sound”."
+    assert stripped.startswith("The package of the kind “stripped” has no connector.yaml: ")
+    assert "package data" in registry.problems()[3].hint
     assert parse.kind_of("jdbc:mysql://h/d") == "mysql"
     with pytest.raises(ConfigurationInvalid, match="title"):
         parse.parse("sound://h/d", "invalid")
