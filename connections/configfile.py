@@ -42,4 +42,5 @@ CONNECTIONS = Section(
     shown_by={"driver": "kind"},
     check_keys=_bind_secrets,
     is_stale=_is_stale,
+    related=("driver",),
 )
