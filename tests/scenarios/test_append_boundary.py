@@ -39,6 +39,7 @@ def test_rows_without_a_watermark_that_are_read_again_are_not_added_again(betwee
     assert rows(bench) == [(1, None), (2, None), (2, None), (3, 7)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("kind", "declared"), [("sqlite", "text COLLATE nocase"), ("duckdb", "varchar COLLATE nocase")]
 )

@@ -14,7 +14,7 @@ from runs.engine.plan import NamedWatermark, Strategy
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, run_verification
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 
 def test_a_row_below_a_bound_that_the_source_sorts_differently_is_missing(bench: Bench) -> None:
@@ -53,8 +53,8 @@ def test_a_key_that_keep_latest_removed_is_missing(bench: Bench) -> None:
     ("native", "old", "new"),
     [
         ("timestamp", "'2024-01-02 00:00:00'", "'2024-01-10 00:00:00'"),
-        pytest.param("integer", "9", "10", marks=pytest.mark.matrix),
-        pytest.param("numeric", "9.5", "10", marks=pytest.mark.matrix),
+        pytest.param("integer", "9", "10"),
+        pytest.param("numeric", "9.5", "10"),
     ],
 )
 def test_with_keep_latest_an_older_row_is_different(
@@ -83,7 +83,7 @@ def test_with_keep_latest_an_older_row_is_different(
     [
         ("timestamp", "0044-03-15 00:00:00.25 BC", "0050-03-15 00:00:00 BC"),
         *(
-            pytest.param(*values, marks=pytest.mark.matrix)
+            pytest.param(*values)
             for values in [
                 ("timestamptz", "0044-03-15 00:00:00+00 BC", "0050-03-15 00:00:00+00 BC"),
                 ("date", "0044-03-15 BC", "0050-03-15 BC"),

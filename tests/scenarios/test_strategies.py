@@ -37,6 +37,7 @@ def test_full_replaces_the_destination_with_the_rows_of_the_source(orders: Bench
     ]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("by_delete", [True, False])
 def test_full_has_the_same_result_by_truncate_and_by_delete(orders: Bench, by_delete: bool) -> None:
     plan = orders.plan(ORDERS, delete_instead_of_truncate=by_delete)
@@ -119,6 +120,7 @@ def test_append_without_a_watermark_adds_all_rows_in_each_run(orders: Bench) -> 
     assert keys(orders) == [1, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.UPSERT])
 def test_composite_keys_with_nulls_are_matched(bench: Bench, strategy: Strategy) -> None:
     bench.at_source("CREATE TABLE p (a INTEGER, b TEXT, v TEXT)")
@@ -132,6 +134,7 @@ def test_composite_keys_with_nulls_are_matched(bench: Bench, strategy: Strategy)
     )
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.UPSERT])
 def test_rows_are_merged_into_an_existing_table_without_a_unique_key(orders: Bench, strategy: Strategy) -> None:
     orders.at_destination(
@@ -165,6 +168,7 @@ def test_keep_latest_keeps_the_newest_row_of_each_key(orders: Bench) -> None:
     assert orders.rows("SELECT dcotyp FROM sync.t WHERE dcord = 2") == [("newest",)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.UPSERT])
 def test_with_supports_deletes_off_rows_are_only_inserted_and_updates_are_not_counted(
     orders: Bench, strategy: Strategy

@@ -127,6 +127,7 @@ def test_json_output_is_one_document_with_exact_numbers(database_url: str, tmp_p
     ]  # fmt: skip
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("form", ["csv", "tsv", "json"])
 def test_no_rows_are_printed_if_the_query_fails(erp: System, query: str, form: str) -> None:
     erp.execute("INSERT INTO items VALUES (3, 'x', 'free', NULL, NULL)")
@@ -142,6 +143,7 @@ def test_a_query_without_rows_prints_an_empty_document(erp: System, tmp_path: Pa
     assert outputs == ['"id","note"\n', "id\tnote\n", "[]\n"]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("flags", [[], ["-scu", "x.db"], ["-scu", "x.db", "-sq", "q"], ["-f", "xml"], ["-scuu", "x"]])
 def test_wrong_usage_exits_with_2_and_prints_the_usage(flags: Sequence[str]) -> None:
     outcome = run(*flags)
@@ -149,6 +151,7 @@ def test_wrong_usage_exits_with_2_and_prints_the_usage(flags: Sequence[str]) -> 
     assert "usage:" in outcome.log
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("password", "stdin"), [("$MY_PASSWORD", ""), ("-", "from stdin\n")])
 def test_the_password_flag_accepts_a_variable_or_standard_input(
     password: str, stdin: str, erp: System, query: str, database_url: str

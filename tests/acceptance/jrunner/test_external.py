@@ -123,6 +123,7 @@ def test_the_program_is_not_called_if_another_run_has_claimed_the_table(tmp_path
 
 
 # a child that ends on SIGTERM, one that ignores it, and one that the shell that started it does not wait for
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("child", ["sleep 60", "(trap '' TERM; sleep 60; sleep 60)", "sleep 60 >/dev/null 2>&1"])
 def test_a_cancelled_program_ends_with_the_processes_that_it_started(
     tmp_path: Path, database_url: str, child: str

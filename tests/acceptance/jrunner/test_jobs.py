@@ -40,6 +40,7 @@ def _failing_sources(database_url: str) -> dict[str, System]:
     }
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("code", ["connection_failed", "table_missing"])
 @pytest.mark.parametrize("destination", ["postgresql", "sqlite"])
 def test_an_error_of_the_server_shows_no_password(
@@ -162,6 +163,7 @@ def test_a_job_is_unchanged_after_serialization(database_url: str, erp: System) 
     assert Job.from_json(json.loads(json.dumps(original.as_json()))) == original
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite", "duckdb"])
 def test_a_query_with_another_number_of_columns_than_the_table_is_refused(
     kind: str, database_url: str, tmp_path: Path

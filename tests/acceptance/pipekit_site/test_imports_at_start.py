@@ -88,6 +88,7 @@ def with_compiled_dataclasses(result: subprocess.CompletedProcess[str]) -> list[
     return [name for name, file in files if file.is_file() and _COMPILED.search(file.read_text())]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.sqlite_metadata
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("command", ["check", "runs"])
@@ -97,6 +98,7 @@ def test_a_command_that_transfers_no_rows_imports_no_large_library(command: str)
     assert unwanted(result, *PAGES, *BULK, *OTHER) == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.sqlite_metadata
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("command", ["tick", "notify"])

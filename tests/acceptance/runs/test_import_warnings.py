@@ -137,6 +137,7 @@ def test_the_import_warns_of_a_destination_that_does_not_answer_for_strategy_ful
     )
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_dry_run_has_the_warnings_of_the_import_and_changes_nothing(
     tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], dry_run: bool
@@ -152,7 +153,7 @@ def test_a_dry_run_has_the_warnings_of_the_import_and_changes_nothing(
     assert ("note" in Module.objects.get().source_query) is not dry_run
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 def test_the_import_warns_of_a_column_that_the_destination_lacks(
@@ -164,6 +165,7 @@ def test_the_import_warns_of_a_column_that_the_destination_lacks(
     assert "orders: The destination sync.orders has no column “sen”. Its runs will fail. Add it (ALTER TABLE" in text
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize(
     ("query", "more", "is_warned"),

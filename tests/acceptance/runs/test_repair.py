@@ -76,6 +76,7 @@ def test_a_repair_of_an_append_module_only_inserts_missing_rows(target: Bench, s
     assert "append" in result.json["warnings"][-1]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("strategy", ["upsert", *also("incremental", "full")])
 def test_a_repair_keeps_the_values_of_columns_that_the_query_does_not_fill(
     target: Bench, saved: Save, strategy: str
@@ -107,6 +108,7 @@ def test_a_repair_of_many_rows_keeps_the_values_of_columns_that_the_query_does_n
     assert bench.rows("SELECT count(*) FROM sync.t WHERE note = 'note ' || id AND name = 'name ' || id") == [(1500,)]
 
 
+@pytest.mark.matrix
 def test_a_repair_deletes_duplicates_of_rows(target: Bench, saved: Save) -> None:
     source(target, "(1, 'one'), (2, 'two'), (3, 'three')")
     name = table(target)

@@ -237,6 +237,7 @@ def run_deleted_at(point: str) -> dict[str, Any]:
     return {**json.loads(out), "exit": process.returncode}
 
 
+@pytest.mark.matrix
 def test_a_run_whose_row_is_deleted_before_it_publishes_is_lost(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     run = run_deleted_at("transfer.finished")

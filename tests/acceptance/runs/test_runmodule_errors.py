@@ -68,6 +68,7 @@ def test_a_missing_secret_is_named(orders: Bench, save_module: Save, save_connec
     assert "NOT_THERE" in error["message"]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dry", [False, True])
 def test_a_run_that_cannot_be_planned_executes_its_failure_hooks(
     orders: Bench, save_module: Save, save_connection: Any, dry: bool

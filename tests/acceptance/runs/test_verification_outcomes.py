@@ -62,6 +62,7 @@ def test_the_json_of_a_repair_has_status_outcome_counts_and_scope(bench: Bench) 
     assert verification["scope"] == everything
 
 
+@pytest.mark.matrix
 def test_a_repair_that_a_safety_limit_refuses_names_the_command_that_forces_it(
     bench: Bench, admin_client: Client
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_refused_repair_shows_how_many_rows_it_has_written_before(bench: Bench
     assert "1 rewritten, 0 deleted; then refused by a safety limit, and not compared again" in text
 
 
+@pytest.mark.matrix
 def test_a_repair_that_would_change_nothing_is_not_suggested(bench: Bench, admin_client: Client) -> None:
     Module.objects.update(key_sync=False)
     bench.at_destination("INSERT INTO sync.orders VALUES (500, 'extra')")
@@ -135,6 +137,7 @@ def test_the_output_about_differences_names_the_command_that_repairs_them(bench:
     assert "only the key and name" in changelist
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
@@ -216,6 +219,7 @@ def test_a_running_verification_can_be_cancelled_with_the_command_that_the_error
     assert "orders is not being verified" in cancelled_again.err
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("setting", ["no_progress_timeout", "verify_statement_seconds"])
 def test_an_invalid_setting_is_reported_by_the_verification_if_options_are_given(bench: Bench, setting: str) -> None:
     Setting.objects.create(invalid={setting: "soon"})

@@ -271,6 +271,7 @@ def _history(orders: Bench, **fields: object) -> None:
     orders.at_destination("INSERT INTO sync.orders VALUES (50, 'older')", "DELETE FROM sync.orders WHERE id = 7")
 
 
+@pytest.mark.matrix
 def test_a_repair_of_an_append_module_inserts_rows_and_deletes_none(orders: Bench) -> None:
     _history(orders, watermark_column="id")
     result = verifymodule("orders", "--repair", "--json")
@@ -280,6 +281,7 @@ def test_a_repair_of_an_append_module_inserts_rows_and_deletes_none(orders: Benc
     assert orders.rows("SELECT count(*) FROM sync.orders WHERE id = 7") == [(1,)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("extra", [0, 1])
 def test_a_repair_deletes_no_rows_that_the_option_since_excludes(orders: Bench, extra: int) -> None:
     Module.objects.update(merge_key="name", watermark_column="id", merge_strategy="incremental")

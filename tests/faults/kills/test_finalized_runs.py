@@ -80,6 +80,7 @@ def test_the_deletes_of_a_killed_repair_are_counted(bench: Bench, orders: Module
     assert (finalized(run).status, run.inserted, run.deleted) == ("success", 1, 2)
 
 
+@pytest.mark.matrix
 def test_a_run_interrupted_after_its_commit_is_successful_even_if_its_module_has_changed(
     orders: Module,
 ) -> None:

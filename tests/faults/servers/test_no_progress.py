@@ -236,6 +236,7 @@ def test_a_retry_finds_the_commit_of_a_server_that_was_stopped(
     assert pg_bench.rows("SELECT count(*), count(DISTINCT k) FROM sync.t") == [(2001, 2001)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("fault", ["freeze", "stop"])
 def test_the_check_of_a_timeout_fails_if_nothing_is_stopped(pg_bench: Bench, proxy: Proxy, fault: str) -> None:
     # under load there may be no progress for longer than the timeout of the other tests

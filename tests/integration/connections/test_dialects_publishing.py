@@ -215,7 +215,7 @@ def _tables(d: PublishingDialect) -> Tables:
     return Tables(destination=TABLE, staging=d.staging_table("orders"), keys=KEYS)
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["upsert", *STATEMENTS])
 def test_mariadb_publishes_the_expected_rows(mariadb: Callable[..., list[list[str]]], name: str) -> None:
     d = _dialect("mysql")

@@ -107,7 +107,7 @@ def _tokens(kind: str, sql: str) -> list[tuple[TokenType, str]]:
     return [(token.token_type, token.text) for token in SqlglotDialect.get_or_raise(TOKENIZERS[kind]).tokenize(sql)]
 
 
-@pytest.mark.default_cases(5)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("kind", KINDS)
 @given(name=names)
 def test_a_quoted_name_is_one_token_with_that_name(kind: str, name: str) -> None:
@@ -121,6 +121,7 @@ def test_a_quoted_name_is_one_token_with_that_name(kind: str, name: str) -> None
     assert len(_tokens(kind, quoted + ";")) == 2
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=texts)
 def test_a_string_literal_has_exactly_that_text(kind: str, text: str) -> None:

@@ -132,7 +132,7 @@ STATES: list[tuple[str, type[PipekitError], bool]] = [
 ]
 
 
-@pytest.mark.default_cases(6)
+@pytest.mark.default_cases(3)
 @READING
 @pytest.mark.parametrize(("state", "expected", "retryable"), [STATES[2], STATES[4], STATES[14], STATES[20]])
 def test_a_sqlstate_raises_the_same_error_however_rows_are_read(
@@ -169,7 +169,7 @@ def test_every_sqlstate_raises_the_same_error_however_rows_are_written(
     assert f"SQLSTATE {state}" in error.detail
 
 
-@pytest.mark.default_cases(6)
+@pytest.mark.default_cases(3)
 @READING
 @pytest.mark.parametrize(
     ("query", "session", "expected", "state"),

@@ -52,6 +52,7 @@ def test_a_new_database_and_its_temporary_files_are_private(kind: str, tmp_path:
     assert modes(tmp_path)["mine"] == 0o666
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_a_file_that_jrunner_creates_is_private(kind: str, tmp_path: Path) -> None:
     source, new, other = system(tmp_path, "sqlite"), System(kind, str(tmp_path / "made")), system(tmp_path, "duckdb")

@@ -150,6 +150,7 @@ EDITOR = ("view_connection", "add_connection", "change_connection", "view_driver
 MOVED = {"jdbc_url": "jdbc:postgresql://evil.invalid:5432/dw"}
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("fields", [MOVED, {"username": "other"}, {"password": "$OTHER"}])
 def test_an_editor_without_the_permission_cannot_send_a_secret_elsewhere(
     warehouse: Connection, fields: dict[str, Any]

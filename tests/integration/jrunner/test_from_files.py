@@ -93,7 +93,7 @@ def test_duckdb_values_arrive_exactly_in_postgresql(lake: System, warehouse: Sys
     assert result.values == {case[:3]: case[3] for case in DUCKDB_TO_POSTGRESQL}
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value", "dest_type", "shown"), INVALID)
 def test_an_invalid_value_of_duckdb_is_named_and_the_destination_stays_empty(
     lake: System, warehouse: System, native: str, value: str, dest_type: str, shown: str
@@ -167,6 +167,7 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     assert copy.rows("SELECT * FROM t") == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("open_system", [sqlite, duckdb])
 def test_one_file_can_be_source_and_destination(tmp_path: Path, open_system: type[System]) -> None:
     file = open_system(tmp_path / "one.file")  # type: ignore[call-arg, arg-type]
@@ -181,6 +182,7 @@ def test_one_file_can_be_source_and_destination(tmp_path: Path, open_system: typ
     assert file.rows("SELECT count(*) FROM s JOIN t USING (n, v)") == [(50000,)]
 
 
+@pytest.mark.matrix
 def test_wide_rows_are_transferred_in_small_batches(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), sqlite(tmp_path / "copy.db")
     erp.execute(
@@ -193,6 +195,7 @@ def test_wide_rows_are_transferred_in_small_batches(tmp_path: Path) -> None:
     assert copy.rows("SELECT count(*), sum(length(v)), min(n), max(n) FROM t") == [(600, 60_000_000, 1, 600)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -214,6 +217,7 @@ def test_a_duckdb_query_can_only_read_its_own_file(
     assert warehouse.rows("SELECT * FROM t") == []
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "query",
     [

@@ -85,7 +85,7 @@ def test_values_of_every_type_arrive_by_arrow(warehouse: System) -> None:
     assert (result.route, result.values) == ("arrow", expected)
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value", "expected"), [case for case in VALUES if case[:2] not in NOT_BY_ARROW])
 def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     warehouse: System, native: str, value: str, expected: str
@@ -101,6 +101,7 @@ def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     ]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value"), sorted(NOT_BY_ARROW))
 def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: str, value: str) -> None:
     create_source(warehouse, native, value)
@@ -110,6 +111,7 @@ def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: 
     assert warehouse.rows("SELECT * FROM t") == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value", "expected"), BY_ID)
 def test_values_with_object_ids_are_not_transferred_by_the_raw_route_into_their_own_type(
     warehouse: System, native: str, value: str, expected: str
@@ -169,7 +171,7 @@ def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
     assert warehouse.rows("SELECT * FROM t") == []
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "query",
     [
@@ -193,6 +195,7 @@ def test_a_query_may_end_with_a_semicolon_or_a_comment_and_have_any_column_names
     assert warehouse.rows("SELECT n, v FROM t") == [(1, "a")]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dest_type", ["text", "varchar(9)"])
 @pytest.mark.parametrize(
     "query",

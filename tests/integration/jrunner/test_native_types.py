@@ -130,7 +130,7 @@ def _error_message(erp: System, text: str, destination: System, dest_type: str) 
     return caught.value.message
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(("dest_type", "text"), POSTGRESQL_ALTERS)
 def test_a_value_that_postgresql_would_alter_is_named(
     erp: System, warehouse: System, dest_type: str, text: str
@@ -145,7 +145,7 @@ def test_values_that_postgresql_keeps_arrive(erp: System, warehouse: System) -> 
     assert list(result.values.values()) == [expected for _, _, expected in POSTGRESQL_KEEPS]
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("dest_type", "text"), DUCKDB_ALTERS)
 def test_a_value_that_duckdb_would_alter_is_named(erp: System, tmp_path: Path, dest_type: str, text: str) -> None:
     message = _error_message(erp, text, duckdb(tmp_path / "copy.duckdb"), dest_type)

@@ -59,7 +59,7 @@ NOT_IN_SQLITE = [
 ]
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_SQLITE)
 def test_a_value_that_sqlite_would_alter_is_refused(
     warehouse: System, tmp_path: Path, native: str, value: str, dest_type: str, shown: str
@@ -119,7 +119,7 @@ NOT_IN_DUCKDB = [
 ]
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_DUCKDB)
 def test_a_value_that_duckdb_would_alter_is_refused(
     warehouse: System, tmp_path: Path, native: str, value: str, dest_type: str, shown: str

@@ -185,7 +185,7 @@ def test_values_arrive_exactly(erp: System, warehouse: System) -> None:
     _check_transfer(erp, warehouse, EXACT)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("case", MIXED)
 def test_a_number_of_an_unexpected_storage_class_arrives_exactly(
     erp: System, warehouse: System, case: tuple[str, str, str, str | None]
@@ -202,7 +202,7 @@ def test_values_arrive_exactly_together_with_a_type_that_has_no_binary_encoder(e
     _check_transfer(erp, warehouse, CSV)
 
 
-@pytest.mark.default_cases(5)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(("declared", "value", "dest_type", "shown", "hint"), INVALID)
 def test_an_invalid_value_is_named_and_the_destination_stays_empty(
     erp: System, warehouse: System, declared: str, value: str, dest_type: str, shown: str, hint: str
@@ -216,6 +216,7 @@ def test_an_invalid_value_is_named_and_the_destination_stays_empty(
     assert warehouse.rows("SELECT * FROM t") == []
 
 
+@pytest.mark.matrix
 def test_an_invalid_value_after_many_valid_rows_leaves_the_destination_empty(erp: System, warehouse: System) -> None:
     _create_tables(erp, "integer", ["1"], warehouse, "bigint")
     erp.execute(

@@ -61,6 +61,7 @@ def slow_job(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) 
     return job(postgresql(database_url), _SLOW, destination, clear=True), destination
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_the_transfer_leaves_no_rows_and_no_statements(
     slow_job: tuple[Job, System], database_url: str, number: signal.Signals

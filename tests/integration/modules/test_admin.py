@@ -101,6 +101,7 @@ def test_saving_an_incremental_module_warns_of_columns_that_lose_their_values(
     assert ("lose their values" in response.content.decode()) is (strategy == "incremental")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("key", "warns"), [("RTRIM(DCOTYP) AS dcord", True), ('"DCORD#" AS dcord', False)])
 def test_saving_a_module_with_a_text_key_as_watermark_warns_of_rows_that_are_never_read(
     admin_client: Client, key: str, warns: bool

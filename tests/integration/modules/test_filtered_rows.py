@@ -94,6 +94,7 @@ def _counter(rows: list[tuple[Any, ...]]) -> Counter[str]:
     return Counter(map(repr, rows))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("kind", "keywords"),
     [("postgresql", "SELECT word FROM pg_get_keywords()"), ("duckdb", "SELECT keyword_name FROM duckdb_keywords()")],

@@ -49,6 +49,7 @@ def restore(client: Client, module: Module, version: int = 1) -> str:
 EDITOR = ("view_modulehistory", "view_module", "change_module")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("permissions", "missing"),
     [

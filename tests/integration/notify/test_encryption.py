@@ -69,6 +69,7 @@ def test_the_certificate_is_verified_against_the_host_name_of_the_url(
     assert hook.posts[0].headers["Host"] == f"hooks.invalid:{hook.port}"
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("host", ["other.invalid", "localhost"])
 def test_a_certificate_for_another_host_name_is_refused(
     tls: ssl.SSLContext, invalid_domain: None, monkeypatch: pytest.MonkeyPatch, host: str
@@ -107,6 +108,7 @@ def test_the_proxy_of_the_environment_is_used(hook: WebhookServer, monkeypatch: 
     assert hook.posts[0].headers["Host"] == "hooks.invalid"
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_mail_is_sent_over_tls(settings: Settings, server: MailServer, tls: ssl.SSLContext, security: str) -> None:
     server.tls, server.starttls, server.password = tls, security == "starttls", "pw-7741"
@@ -117,6 +119,7 @@ def test_a_mail_is_sent_over_tls(settings: Settings, server: MailServer, tls: ss
     assert server.encrypted == [True]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_mail_server_with_a_certificate_for_another_host_name_gets_no_mail(
     settings: Settings, server: MailServer, tls: ssl.SSLContext, security: str

@@ -202,6 +202,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_a_process_killed_right_after_finishing_its_run_has_queued_the_notification() -> None:
     run = create_running_run(trigger="schedule:1")

@@ -37,6 +37,7 @@ def delivery_error(url: str) -> str:
     return Notification.objects.get().last_error
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(
     "host",
     [

@@ -56,6 +56,7 @@ def test_the_settings_are_read_once_for_a_message(hook: WebhookServer, server: M
     assert len([query for query in queries if 'FROM "settings"' in query["sql"]]) == 2
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("status_code", [500, 404, 302])
 def test_a_webhook_that_does_not_answer_2xx_is_retried_with_the_same_delivery_id(
     hook: WebhookServer, status_code: int

@@ -21,7 +21,7 @@ LISTS = [
 ]
 
 
-@pytest.mark.default_cases(8)
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(("model", "field"), LISTS, ids=[f"{m._meta.label}.{f}" for m, f in LISTS])
 def test_a_list_cannot_be_filtered_by_a_json_field(admin_client: Client, model: type[Model], field: str) -> None:
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")

@@ -85,7 +85,7 @@ def page(client: Client, model: type[Model], kind: str, *args: object) -> tuple[
     return response.status_code, response.content.decode()
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_every_page_of_every_model_opens_and_shows_no_secret(
     admin_client: Client, rows: None, model: type[Model]
@@ -100,7 +100,7 @@ def test_every_page_of_every_model_opens_and_shows_no_secret(
     assert all(SECRET not in content for _, content in pages)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("model", READ_ONLY)
 def test_history_models_are_read_only(admin_client: Client, rows: None, model: type[Model]) -> None:
     row = model._default_manager.all()[0]

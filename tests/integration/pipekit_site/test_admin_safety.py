@@ -158,7 +158,7 @@ def queries(client: Client, url: str) -> list[str]:
     return [query["sql"] for query in captured.captured_queries]
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("query", ["", "?q=orders", "?q=%2317", "?status__exact=error", "?by=schedule:1", "?p=3"])
 def test_the_list_of_runs_takes_no_count_query(admin_client: Client, query: str) -> None:
     RunFactory.create_batch(3)

@@ -130,7 +130,7 @@ def test_a_reference_to_an_invalid_entry_is_not_reported_as_missing() -> None:
     assert [finding.where for finding in error.findings] == ["connections.erp.driver"]
 
 
-@pytest.mark.default_cases(11)
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(
     "password",
     [
@@ -186,6 +186,7 @@ def test_a_password_in_another_field_is_not_repeated(key: str, value: str, messa
     assert "hunter2" not in str(error)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -207,6 +208,7 @@ def test_a_value_that_is_not_a_whole_number_is_refused_for_an_integer_field(valu
     ]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "value", [".inf", ".nan", "-.inf", "!!float x", "!!int x", '"a\\0b"', "9" * 5000, "{a: 1, a: 2}"]
 )

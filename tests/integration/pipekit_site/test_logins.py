@@ -48,6 +48,7 @@ def test_the_right_password_is_refused_after_too_many_failures(client: Client, a
     assert "sessionid" not in client.cookies
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("variant", ["ANN", " ann", "ann ", "\uff41nn"])
 def test_spellings_of_a_username_count_as_one_user(client: Client, ann: User, variant: str) -> None:
     fail(client, LIMIT, username=variant)

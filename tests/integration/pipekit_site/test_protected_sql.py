@@ -72,6 +72,7 @@ DUCKDB_ATTACKS = [
 ]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("sql", DUCKDB_ATTACKS)
 def test_sql_of_a_duckdb_connection_cannot_access_other_files(sql: str, tmp_path: Path) -> None:
     folder = METADATA.parent

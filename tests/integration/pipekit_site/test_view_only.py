@@ -57,6 +57,7 @@ def test_the_tried_actions_include_all_that_a_superuser_is_offered(admin_user: U
     assert len(offered) > 20
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("may_view", [True, False])
 def test_no_action_of_any_list_is_offered_or_executed(rows: None, may_view: bool) -> None:
     viewer = user(may_view=may_view)

@@ -87,6 +87,7 @@ def test_run_now_starts_a_process_and_links_to_the_run(admin_client: Client, mod
     assert "ended: success" in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("action", ["run_now", "verify"])
 def test_a_process_that_could_not_be_started_is_shown_as_an_error(
     admin_client: Client, transactional_db: None, settings: Any, action: str

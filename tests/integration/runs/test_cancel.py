@@ -53,6 +53,7 @@ def is_final(run: Run) -> bool:
     return run.is_final
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "point",
     [
@@ -172,6 +173,7 @@ def test_cancelling_during_a_hook_before_the_transfer_stops_the_hook(numbers: Be
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
+@pytest.mark.matrix
 def test_a_run_that_waits_for_its_turn_ends_when_it_is_cancelled(numbers: Bench, orders: Module) -> None:
     Connection.objects.update(max_parallel=1)
     earlier = RunFactory.create(module=ModuleFactory.create(source_connection=orders.source_connection))

@@ -48,7 +48,7 @@ def test_other_settings_can_be_changed_while_a_stored_lease_is_shorter_than_two_
     assert current_settings().lease == 120
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("key", "typed", "stored"),
     [
@@ -71,6 +71,7 @@ def test_a_typed_value_is_stored_in_its_type_and_shown_as_it_was_typed(
     assert field and ("checked" if stored is True else f'value="{typed}"') in field[0]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("key", "value", "other"), [("smtp_security", "tls", "none"), ("smtp_username", "etl", "eve")])
 def test_changing_how_the_mail_password_is_sent_requires_the_permission_to_use_secrets(
     client: Client, key: str, value: str, other: str

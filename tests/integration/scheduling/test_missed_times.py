@@ -28,6 +28,7 @@ from tests.integration.scheduling.simulated_time import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("catch_up", "fired"), [("last", 1), ("none", 0)])
 def test_missed_slots_are_caught_up_by_one_run_or_none(catch_up: str, fired: int) -> None:
     schedule("0 * * * *", catch_up=catch_up)
@@ -48,6 +49,7 @@ def test_a_slot_older_than_the_grace_time_is_recorded_as_missed() -> None:
     assert not GroupRun.objects.exists()
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("catch_up", "outage", "fired", "lost"),
     [
@@ -127,6 +129,7 @@ def test_a_schedule_does_not_fire_for_times_at_which_it_was_disabled() -> None:
     assert row.slots.count() == 2
 
 
+@pytest.mark.matrix
 def test_a_schedule_created_disabled_does_not_fire_for_the_past_once_it_is_enabled() -> None:
     schedule("0 * * * *", enabled=False)
     play(START, 3 * HOUR, 10 * MINUTE)

@@ -30,7 +30,7 @@ def test_a_tick_older_than_three_minutes_is_reported_as_late(client: Client, min
     assert (response.status_code, response.json()["tick"]["late"]) == (code, code == 503)
 
 
-@pytest.mark.default_cases(5)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("scheduled", ["nothing", "schedule", "full refresh", "disabled"])
 @pytest.mark.parametrize("minutes", [None, 1, 4])
 def test_the_overview_the_health_check_and_the_commands_agree_whether_the_scheduler_is_late(

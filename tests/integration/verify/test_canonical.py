@@ -9,7 +9,7 @@ import pytest
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, run_verification
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 QUERY = "SELECT id AS id, v AS v FROM s"
 # number in SQLite -> the same number as PostgreSQL writes it
@@ -79,7 +79,6 @@ def test_a_document_is_equal_as_jsonb_writes_it(bench: Bench) -> None:
     assert counts(run_verification(bench, QUERY)) == (0, 0, 0)
 
 
-@pytest.mark.matrix
 def test_documents_with_lone_surrogates_and_huge_exponents_are_compared(bench: Bench) -> None:
     _documents(
         bench,
@@ -94,7 +93,7 @@ def test_documents_with_lone_surrogates_and_huge_exponents_are_compared(bench: B
     assert counts(run_verification(bench, QUERY)) == (0, 0, 2)
 
 
-@pytest.mark.parametrize("native", [pytest.param("real", marks=pytest.mark.matrix), "double precision"])
+@pytest.mark.parametrize("native", [pytest.param("real"), "double precision"])
 def test_a_negative_zero_is_equal_to_the_zero_that_sqlite_stores(
     between: Callable[[str, str], Bench], native: str
 ) -> None:

@@ -13,12 +13,12 @@ from runs.engine.verify.differences import DifferenceCounts, Differences
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, run_verification
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 QUERY = "SELECT id AS id, v AS v FROM s"
 
 
-@pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite", marks=pytest.mark.matrix)])
+@pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite")])
 def test_a_row_that_keeps_changing_and_is_never_equal_counts_as_different(
     between: Callable[[str, str], Bench], source: str
 ) -> None:

@@ -60,12 +60,14 @@ def table_of(bench: Bench) -> str:
     return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
 
 
+@pytest.mark.default_cases(1)
 def test_equal_tables_are_reported_as_equal(pair: Bench) -> None:
     result = run_verification(pair, QUERY)
     assert counts(result) == (0, 0, 0)
     assert (result.comparison.source_rows, result.comparison.dest_rows) == (300, 300)
 
 
+@pytest.mark.default_cases(1)
 def test_every_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(
@@ -84,6 +86,7 @@ def test_every_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
     }
 
 
+@pytest.mark.default_cases(1)
 def test_duplicate_rows_are_extra(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(
@@ -94,6 +97,7 @@ def test_duplicate_rows_are_extra(pair: Bench) -> None:
     assert counts(run_verification(pair, QUERY)) == (0, 3, 0)
 
 
+@pytest.mark.default_cases(1)
 def test_only_the_given_columns_are_compared(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"UPDATE {table} SET name = 'other' WHERE id = 3")
@@ -101,6 +105,7 @@ def test_only_the_given_columns_are_compared(pair: Bench) -> None:
     assert counts(run_verification(pair, QUERY, columns=("name",))) == (0, 0, 1)
 
 
+@pytest.mark.default_cases(1)
 def test_rows_before_since_are_not_compared(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id IN (7, 250)")
@@ -117,6 +122,7 @@ def test_a_since_that_is_no_value_of_the_column_is_refused_with_a_hint(pair: Ben
     assert caught.value.hint.endswith("write a number such as 4000. Intervals are for dates and timestamps.")
 
 
+@pytest.mark.default_cases(1)
 def test_tables_with_a_text_key_are_compared_without_ranges(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id = 7", f"UPDATE {table} SET price = 0 WHERE id = 9")
@@ -125,6 +131,7 @@ def test_tables_with_a_text_key_are_compared_without_ranges(pair: Bench) -> None
     assert [key.key for key in outcome.missing] == [("name 7", "7")]
 
 
+@pytest.mark.default_cases(1)
 def test_tables_without_a_key_are_compared_by_whole_rows(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(
@@ -136,17 +143,20 @@ def test_tables_without_a_key_are_compared_by_whole_rows(pair: Bench) -> None:
     assert counts(run_verification(pair, QUERY, merge_key=(), strategy=Strategy.FULL)) == (1, 1, 0)
 
 
+@pytest.mark.default_cases(1)
 def test_rows_with_null_keys_are_compared(pair: Bench) -> None:
     pair.at_source("INSERT INTO s VALUES (NULL, 'no key', 1)")
     assert counts(run_verification(pair, QUERY)) == (1, 0, 0)
 
 
+@pytest.mark.default_cases(1)
 def test_all_rows_are_missing_in_an_empty_destination(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table}")
     assert counts(run_verification(pair, QUERY)) == (300, 0, 0)
 
 
+@pytest.mark.matrix
 def test_the_lowest_and_highest_64_bit_keys_are_compared(pg_bench: Bench) -> None:
     pg_bench.at_source(
         "CREATE TABLE s (id bigint, name text, price numeric)",
@@ -158,6 +168,7 @@ def test_the_lowest_and_highest_64_bit_keys_are_compared(pg_bench: Bench) -> Non
     assert counts(run_verification(pg_bench, QUERY)) == (2, 0, 0)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dest_row", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
 def test_a_key_that_is_nan_is_compared(pg_bench: Bench, dest_row: str) -> None:
     columns = "(id numeric(10,0), name text, price numeric)"

@@ -14,6 +14,8 @@ from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, fast_pace, run_verification
 
+pytestmark = pytest.mark.matrix
+
 QUERY = "SELECT k AS k, v AS v FROM s"
 
 
@@ -34,9 +36,7 @@ KEY_TYPES = {
 }
 
 
-@pytest.fixture(
-    params=["interval", *(pytest.param(name, marks=pytest.mark.matrix) for name in ("accents", "accents and case"))]
-)
+@pytest.fixture(params=["interval", *(pytest.param(name) for name in ("accents", "accents and case"))])
 def key_type(request: pytest.FixtureRequest) -> KeyType:
     return KEY_TYPES[request.param]
 
@@ -100,14 +100,12 @@ def test_two_spellings_of_one_key_at_the_source_are_refused(target: Bench, key_t
         compare(target)
 
 
-@pytest.mark.matrix
 def test_keep_latest_with_two_spellings_of_one_key_is_refused(target: Bench, key_type: KeyType) -> None:
     target.at_source(f"INSERT INTO s VALUES ('{key_type.dest_key}', 'b')")
     with pytest.raises(NotSupported, match="which of the source's rows is the latest"):
         compare(target, watermark="v", keep_latest=True)
 
 
-@pytest.mark.matrix
 def test_a_sample_with_keys_in_several_spellings_is_refused(target: Bench) -> None:
     target.at_source(
         "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 59)"

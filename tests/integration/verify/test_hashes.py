@@ -9,7 +9,7 @@ import pytest
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, run_verification
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 QUERY = "SELECT id AS id, v AS v FROM s"
 
@@ -20,8 +20,8 @@ QUERY = "SELECT id AS id, v AS v FROM s"
         ("numeric(10,2)", "1.50", "-1.50"),
         ("numeric", "'NaN'", "'Infinity'"),
         ("bigint", "0", "4294967297"),
-        pytest.param("time", "'00:00:00'", "'01:11:34.967297'", marks=pytest.mark.matrix),
-        pytest.param("timestamp", "'2000-01-01 00:00:00'", "'2000-01-01 01:11:34.967297'", marks=pytest.mark.matrix),
+        pytest.param("time", "'00:00:00'", "'01:11:34.967297'"),
+        pytest.param("timestamp", "'2000-01-01 00:00:00'", "'2000-01-01 01:11:34.967297'"),
     ],
 )
 def test_values_with_the_same_hash_in_postgresql_are_different(
@@ -47,7 +47,7 @@ def test_wide_decimals_with_the_same_hash_in_duckdb_are_different(bench: Bench, 
     assert counts(run_verification(bench, QUERY)) == (0, 0, 1)
 
 
-@pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite", marks=pytest.mark.matrix)])
+@pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite")])
 def test_values_exchanged_between_two_rows_of_one_bucket_are_different(
     between: Callable[[str, str], Bench], source: str
 ) -> None:

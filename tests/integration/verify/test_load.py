@@ -26,6 +26,8 @@ from tests.harness.bench import Bench
 from tests.harness.verification import counts, run_verification, table_of
 from tests.processes.commands import backends, wait_until
 
+pytestmark = pytest.mark.matrix
+
 QUERY = "SELECT id AS id, name AS name, price AS price FROM s"
 
 
@@ -94,7 +96,6 @@ def has_no_backends(url: str) -> bool:
     return backends(url) == 0
 
 
-@pytest.mark.matrix
 def test_digests_of_many_rows_need_no_temporary_files_on_the_servers(pg_bench: Bench) -> None:
     rows = "SELECT g AS id, repeat('x', 200) AS name FROM generate_series(1, 40000) AS g"
     # as little memory for 40,000 rows as the default is for millions

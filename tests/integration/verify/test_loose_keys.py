@@ -16,6 +16,8 @@ from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.harness.bench import Bench
 from tests.harness.verification import counts
 
+pytestmark = pytest.mark.matrix
+
 QUERY = "SELECT k AS k, n AS n FROM s"
 NUMBERS = "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < {})"
 UNPAIRED = "may be counted as missing and extra"
@@ -65,7 +67,6 @@ def test_a_sample_with_an_enum_key_is_compared(bench: Bench) -> None:
     assert different == 0
 
 
-@pytest.mark.matrix
 def test_above_the_limit_the_counts_come_with_a_warning(bench: Bench) -> None:
     create_tables(bench, "interval", "('1 day', 0)")
     bench.at_source(
@@ -77,7 +78,6 @@ def test_above_the_limit_the_counts_come_with_a_warning(bench: Bench) -> None:
     assert UNPAIRED in " ".join(result.warnings)
 
 
-@pytest.mark.matrix
 def test_a_sample_with_an_enum_key_of_duckdb_is_compared(
     erp: Any, warehouse_of: Callable[[str], ConnectionParameters]
 ) -> None:
@@ -90,7 +90,6 @@ def test_a_sample_with_an_enum_key_of_duckdb_is_compared(
     assert different == 0
 
 
-@pytest.mark.matrix
 def test_without_extra_rows_the_counts_come_without_a_warning(bench: Bench) -> None:
     create_tables(bench, "interval")
     bench.at_source(f"INSERT INTO s {NUMBERS.format(10_001)} SELECT '01:00:00', n FROM i")
@@ -105,7 +104,6 @@ def test_an_address_in_another_spelling_is_the_same_key(bench: Bench) -> None:
     assert counts(compare(bench)) == (0, 0, 1)
 
 
-@pytest.mark.matrix
 def test_a_sample_with_an_address_key_is_compared_between_two_postgresql_systems(
     shop: Any, warehouse: ConnectionParameters
 ) -> None:
@@ -118,7 +116,6 @@ def test_a_sample_with_an_address_key_is_compared_between_two_postgresql_systems
     assert different == 0
 
 
-@pytest.mark.matrix
 def test_key_lookups_keep_to_the_pace_of_the_comparison(bench: Bench) -> None:
     create_tables(bench, "interval")
     bench.at_source(f"INSERT INTO s {NUMBERS.format(600)} SELECT '01:00:00', n FROM i")
@@ -146,7 +143,6 @@ def test_keys_that_are_invalid_in_the_destination_are_missing(bench: Bench) -> N
     assert counts(compare(bench)) == (2, 0, 0)
 
 
-@pytest.mark.matrix
 def test_only_a_part_of_many_invalid_keys_is_looked_up(bench: Bench) -> None:
     create_tables(bench, "interval", "('1 day', 0)")
     bench.at_source(
@@ -180,7 +176,7 @@ def test_a_key_that_is_equal_only_after_a_lossy_cast_is_missing(
     [
         "double precision",
         "char(5)",
-        *(pytest.param(name, marks=pytest.mark.matrix) for name in ("numeric", "varchar(3)")),
+        *(pytest.param(name) for name in ("numeric", "varchar(3)")),
     ],
 )
 def test_other_key_columns_may_be_spelled_differently_on_each_side(bench: Bench, number: str) -> None:
@@ -196,7 +192,6 @@ def test_two_spellings_of_one_key_at_the_source_are_named_in_the_error(bench: Be
         compare(bench)
 
 
-@pytest.mark.matrix
 def test_a_repair_above_the_limit_replaces_a_row_in_another_spelling(bench: Bench) -> None:
     create_tables(bench, "interval", "('1 day', 0)", "('2 days', 0)")
     bench.at_source(

@@ -11,14 +11,14 @@ from runs.engine.plan import NamedWatermark
 from tests.harness.bench import Bench
 from tests.harness.verification import run_verification, table_of, verify_on_server
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 QUERY = "SELECT id AS id, name AS name, price AS price FROM s"
 _MIXED = [
     pytest.param(("postgresql", "duckdb"), id="postgresql-duckdb"),
     pytest.param(("duckdb", "postgresql"), id="duckdb-postgresql"),
-    pytest.param(("postgresql", "sqlite"), id="postgresql-sqlite", marks=pytest.mark.matrix),
-    pytest.param(("sqlite", "postgresql"), id="sqlite-postgresql", marks=pytest.mark.matrix),
+    pytest.param(("postgresql", "sqlite"), id="postgresql-sqlite"),
+    pytest.param(("sqlite", "postgresql"), id="sqlite-postgresql"),
 ]
 # type at the source, value, a different value that the destination can hold, in SQL that every system understands
 _TYPES = {
@@ -88,7 +88,6 @@ def test_every_kind_of_difference_is_found_by_server_side_hashes(pair: Bench) ->
     }  # fmt: skip
 
 
-@pytest.mark.matrix
 def test_a_row_with_more_columns_than_a_function_has_arguments_is_hashed(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     names = [f"c{number}" for number in range(250)]
@@ -102,7 +101,6 @@ def test_a_row_with_more_columns_than_a_function_has_arguments_is_hashed(between
     assert [value.column for value in run_verification(pair, "SELECT * FROM s").comparison.different] == ["c248"]
 
 
-@pytest.mark.matrix
 def test_with_keep_latest_an_older_row_in_the_destination_is_different(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     pair.at_source(
@@ -122,7 +120,6 @@ def test_with_keep_latest_an_older_row_in_the_destination_is_different(between: 
     assert verify_on_server(pair, query, since="2024-01-11", **latest) == (0, 0, 0)
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize("source", ["postgresql", "duckdb"])
 def test_rows_below_a_named_watermark_are_not_extra(between: Callable[[str, str], Bench], source: str) -> None:
     pair = between(source, "duckdb" if source == "postgresql" else "postgresql")
@@ -134,7 +131,7 @@ def test_rows_below_a_named_watermark_are_not_extra(between: Callable[[str, str]
     assert verify_on_server(pair, query, named_watermarks=(low,)) == (1, 0, 0)
 
 
-@pytest.mark.parametrize("strips", [True, pytest.param(False, marks=pytest.mark.matrix)])
+@pytest.mark.parametrize("strips", [True, pytest.param(False)])
 def test_a_nul_character_is_a_difference_unless_it_is_stripped(
     between: Callable[[str, str], Bench], strips: bool
 ) -> None:
@@ -147,7 +144,6 @@ def test_a_nul_character_is_a_difference_unless_it_is_stripped(
     assert difference_counts == (0, 0, 0 if strips else 1)
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("destination", "different"), [("sqlite", 0), ("duckdb", 1)])
 def test_a_negative_zero_is_compared_as_the_destination_stores_it(
     between: Callable[[str, str], Bench], destination: str, different: int
@@ -169,7 +165,6 @@ def _change_each_column(bench: Bench, query: str, types: dict[str, tuple[str, st
         bench.at_destination(f"UPDATE {table} SET {name} = {value}")
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(("source", "destination"), [mark.values[0] for mark in _MIXED])
 def test_every_type_is_compared_in_every_pair(
     between: Callable[[str, str], Bench], source: str, destination: str
@@ -194,7 +189,6 @@ def test_every_type_is_compared_in_every_pair(
     assert verify_on_server(pair, query) == (0, 0, 0)
 
 
-@pytest.mark.matrix
 def test_extreme_values_are_equal_only_to_themselves(between: Callable[[str, str], Bench]) -> None:
     pair = between("duckdb", "postgresql")
     pair.at_destination("CREATE SCHEMA sync")

@@ -64,6 +64,7 @@ def spellings_of(parameters: ConnectionParameters, names: list[str]) -> dict[str
         session.close()
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["postgresql", "duckdb"])
 def test_equal_values_have_as_many_texts_as_the_connector_says(
     kind: str, moods: ConnectionParameters, warehouse_of: Callable[[str], ConnectionParameters]
@@ -80,6 +81,7 @@ def test_equal_values_have_as_many_texts_as_the_connector_says(
             assert (name, first) == (name, second)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [

@@ -11,10 +11,9 @@ import pytest
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, reason_for_reading, run_verification, verify_on_server
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 
-@pytest.mark.matrix
 def test_all_rows_are_read_if_a_column_cannot_be_hashed_by_the_server(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     pair.at_source("CREATE TABLE s (id integer, j jsonb, v text)", "INSERT INTO s VALUES (1, '[1]', 'a')")
@@ -30,14 +29,14 @@ def test_all_rows_are_read_if_a_column_cannot_be_hashed_by_the_server(between: C
     ("native", "declared"),
     [
         ("numeric(9,2)", "DECIMAL(9,1)"),
-        pytest.param("bigint", "INTEGER", marks=pytest.mark.matrix),
-        pytest.param("numeric", "DECIMAL(9,2)", marks=pytest.mark.matrix),
-        pytest.param("date", "TIMESTAMP", marks=pytest.mark.matrix),
-        pytest.param("timestamp", "TIMESTAMPTZ", marks=pytest.mark.matrix),
-        pytest.param("double precision", "FLOAT", marks=pytest.mark.matrix),
-        pytest.param("integer", "DOUBLE", marks=pytest.mark.matrix),
-        pytest.param("text", "TIMESTAMP", marks=pytest.mark.matrix),
-        pytest.param("text", "UUID", marks=pytest.mark.matrix),
+        pytest.param("bigint", "INTEGER"),
+        pytest.param("numeric", "DECIMAL(9,2)"),
+        pytest.param("date", "TIMESTAMP"),
+        pytest.param("timestamp", "TIMESTAMPTZ"),
+        pytest.param("double precision", "FLOAT"),
+        pytest.param("integer", "DOUBLE"),
+        pytest.param("text", "TIMESTAMP"),
+        pytest.param("text", "UUID"),
     ],
 )
 def test_all_rows_are_read_if_the_destination_s_type_could_change_a_value(
@@ -72,7 +71,6 @@ def test_all_rows_are_read_if_the_server_refuses_md5(between: Callable[[str, str
     assert "could not compute MD5 hash" in reason_for_reading(pair, "SELECT id AS id FROM s")
 
 
-@pytest.mark.matrix
 def test_all_rows_are_read_if_the_server_has_another_encoding(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     name = urlsplit(pair.source.url).path.strip("/") + "_latin"

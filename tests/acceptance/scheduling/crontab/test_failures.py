@@ -11,6 +11,7 @@ from pytest_django import Settings
 from tests.acceptance.scheduling.crontab.program import FOREIGN, Program, error_of, install
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize(
     ("mode", "message"),
     [

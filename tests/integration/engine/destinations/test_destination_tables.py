@@ -90,7 +90,7 @@ def test_a_run_fails_if_its_table_cannot_take_the_rows_and_the_table_is_unchange
     assert pg_bench.rows() == before
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", [*_MERGES, Strategy.APPEND, Strategy.FULL])
 @pytest.mark.parametrize("name", LOSES_ROWS)
 def test_a_run_fails_if_its_table_discards_rows(pg_bench: Bench, name: str, strategy: Strategy) -> None:
@@ -101,6 +101,7 @@ def test_a_run_fails_if_its_table_discards_rows(pg_bench: Bench, name: str, stra
     assert pg_bench.rows() == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "ddl",
     [

@@ -54,6 +54,7 @@ def test_catalog_name_is_the_name_that_duckdb_uses(tmp_path: Path, name: str) ->
         assert connection.execute("SELECT current_database()").fetchall() == [(catalog_name(str(tmp_path / name)),)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", first_by_default(AMBIGUOUS))
 def test_a_file_named_like_a_schema_works_as_a_destination(
     erp: ConnectionParameters, tmp_path: Path, name: str

@@ -58,6 +58,7 @@ def app_bench(bench: Bench, role: None, request: pytest.FixtureRequest) -> Bench
     return Bench(bench.source, request.param(bench.destination))
 
 
+@pytest.mark.default_cases(1)
 def test_a_new_table_is_created_in_the_current_schema(app_bench: Bench) -> None:
     app_bench.at_destination("CREATE TABLE public.orders (k text, other int)")
     plan = app_bench.plan(QUERY, dest_table=ORDERS, strategy=Strategy.UPSERT, merge_key=("k",))
@@ -69,6 +70,7 @@ def test_a_new_table_is_created_in_the_current_schema(app_bench: Bench) -> None:
     assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("connect", [by_option, by_url])
 def test_a_new_table_beside_one_with_rows_in_the_usual_schema_is_warned_of(
     bench: Bench, connect: Callable[[ConnectionParameters], ConnectionParameters]
@@ -151,6 +153,7 @@ def test_the_error_of_a_path_without_a_schema_names_the_property(bench: Bench) -
     assert "currentSchema in its URL" in caught.value.hint
 
 
+@pytest.mark.default_cases(1)
 def test_the_first_table_of_the_path_is_filled_with_its_own_types(app_bench: Bench) -> None:
     app_bench.at_destination(
         "CREATE TABLE other.orders (k numeric(9,2) PRIMARY KEY, v varchar(1))", "CREATE TABLE public.orders (k text)"

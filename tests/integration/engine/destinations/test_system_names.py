@@ -46,6 +46,7 @@ def _result(bench: Bench, column: str) -> Rows:
     return bench.rows(f'SELECT k, "{column}", v FROM t ORDER BY k')
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("kind", "column", "strategy"),
     [
@@ -89,7 +90,7 @@ def test_keep_latest_is_refused_before_the_transfer_when_columns_hide_all_row_id
     assert [event for event in bench.failed.events if type(event).__name__ == "RouteChosen"] == []
 
 
-@pytest.mark.default_cases(8)
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("names", [["k", "ts", name] for name in OWN_NAMES if name != "k"] + [["s", "d", "t"]], ids=str)
 def test_the_statements_of_a_publish_are_right_with_columns_of_any_name(

@@ -83,7 +83,7 @@ def test_sqlite_values_arrive_unchanged(bench: Bench) -> None:
 
 
 # the overflow below tests that jrunner's error about an invalid value is passed on to its parent
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.usefixtures("transfer_in_process")
 @pytest.mark.parametrize(
     ("declared", "value", "example"),
@@ -129,6 +129,7 @@ def test_an_overflow_between_postgresql_tables_names_the_column(pg_bench: Bench)
     assert pg_bench.rows() == []
 
 
+@pytest.mark.matrix
 def test_a_value_that_would_be_rounded_between_postgresql_tables_is_an_invalid_value(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE v (k int, n numeric(12,4))", "INSERT INTO v VALUES (1, 1.2345)")
     pg_bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, n numeric(12,2))")
@@ -137,6 +138,7 @@ def test_a_value_that_would_be_rounded_between_postgresql_tables_is_an_invalid_v
     assert pg_bench.rows() == []
 
 
+@pytest.mark.matrix
 def test_a_date_out_of_the_destination_s_range_is_named_with_a_hint_about_its_year(bench: Bench) -> None:
     bench.at_source("CREATE TABLE v (k INTEGER, d DATE)", "INSERT INTO v VALUES (1, '5881580-07-10')")
     with pytest.raises(InvalidValue, match="5881580-07-10") as caught:

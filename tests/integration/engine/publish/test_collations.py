@@ -56,6 +56,7 @@ CASES = [
 ]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("name", "strategy"), CASES)
 def test_a_key_in_another_spelling_is_the_same_key(
     bench_to: Callable[[str], Bench], name: str, strategy: Strategy

@@ -11,7 +11,7 @@ from runs.engine.plan import Limits, Plan, Repair, Strategy
 from tests.harness.bench import Bench
 from tests.harness.matrix import first_by_default
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 BEFORE = [(1, "old"), (5, "e")]
 METHODS: dict[str, dict[str, Any]] = {

@@ -60,6 +60,7 @@ def both_errors(bench: Bench, plan: Plan) -> list[PipekitError]:
     return errors
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", Strategy)
 def test_a_column_that_the_destination_lacks_fails_the_dry_run_and_the_run_alike(
     bench: Bench, strategy: Strategy
@@ -122,6 +123,7 @@ def test_a_source_that_another_process_has_locked_causes_a_warning(
     assert "locked.db cannot be opened" in warning
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_a_missing_source_file_fails_the_dry_run_and_the_run_alike(bench: Bench, tmp_path: Path, kind: str) -> None:
     missing = tmp_path / "missing.db"
@@ -173,7 +175,7 @@ def test_a_column_that_the_destination_lacks_fails_the_dry_run_with_an_unreachab
         bench.run(plan)
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", Strategy)
 def test_without_a_table_the_dry_run_builds_the_statements_of_the_first_run(bench: Bench, strategy: Strategy) -> None:
     bench.at_destination(f"DROP TABLE {target(bench)}")

@@ -64,6 +64,7 @@ def test_a_failing_hook_fails_the_run_or_causes_a_warning_as_configured(numbers:
     assert "division by zero" in result.warnings[0]
 
 
+@pytest.mark.matrix
 def test_the_control_tables_are_created_once_by_concurrent_runs(numbers: Bench) -> None:
     modules = [f"m{number}" for number in range(4)]
     plans = [numbers.plan(QUERY, module=name, dest_table=TableName("sync", name)) for name in modules]

@@ -15,7 +15,7 @@ from runs.engine import events
 from runs.engine.plan import Limits, Plan, Strategy
 from tests.harness.bench import Bench
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 _SKIP = "CREATE FUNCTION sync.skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
 _SKIP_TWO = """CREATE FUNCTION sync.skip() RETURNS trigger LANGUAGE plpgsql AS
@@ -73,7 +73,6 @@ def _plan(bench: Bench, method: str, **changes: object) -> Plan:
     return bench.plan(QUERY, limits=Limits(max_delete_share=1), **{**keyed[method], **changes})
 
 
-@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("name", "method"),
     [
@@ -101,9 +100,9 @@ def test_a_table_that_keeps_deleted_rows_fails_the_run(clerk: Bench, name: str, 
     ("name", "ddl"),
     [
         ("trigger that keeps one row", [_SKIP_TWO, _TRIGGER.format("UPDATE")]),
-        pytest.param("trigger", [_SKIP, _TRIGGER.format("UPDATE")], marks=pytest.mark.matrix),
-        pytest.param("rule", ["CREATE RULE r AS ON UPDATE TO sync.t DO INSTEAD NOTHING"], marks=pytest.mark.matrix),
-        pytest.param("no policy", _POLICIES, marks=pytest.mark.matrix),
+        pytest.param("trigger", [_SKIP, _TRIGGER.format("UPDATE")]),
+        pytest.param("rule", ["CREATE RULE r AS ON UPDATE TO sync.t DO INSTEAD NOTHING"]),
+        pytest.param("no policy", _POLICIES),
     ],
 )
 def test_a_table_that_does_not_update_its_rows_fails_the_run(clerk: Bench, name: str, ddl: list[str]) -> None:
@@ -115,7 +114,6 @@ def test_a_table_that_does_not_update_its_rows_fails_the_run(clerk: Bench, name:
     assert clerk.rows() == before
 
 
-@pytest.mark.matrix
 def test_a_table_with_a_key_that_keeps_deleted_rows_fails_the_run_with_a_hint(clerk: Bench) -> None:
     _as_owner(clerk, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
     before = clerk.rows()

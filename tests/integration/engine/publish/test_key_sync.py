@@ -22,6 +22,7 @@ def test_key_sync_deletes_rows_that_the_source_no_longer_has(numbers: Bench) -> 
     assert numbers.rows("SELECT count(*), count(*) FILTER (WHERE k IN (3, 5)) FROM sync.t") == [(99, 0)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

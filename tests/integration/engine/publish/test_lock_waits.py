@@ -160,6 +160,7 @@ def other_process(how: str, path: str) -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("kind", "activity"), [("sqlite", "is writing to it"), ("duckdb", "has it open")])
 def test_a_run_that_waits_for_a_file_reports_the_process_that_has_it(
     bench_to: Callable[[str], Bench], reports: list[str], kind: str, activity: str
@@ -173,6 +174,7 @@ def test_a_run_that_waits_for_a_file_reports_the_process_that_has_it(
     assert activity in reports[0]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_a_file_that_stays_locked_fails_the_run_with_the_name_of_the_process(
     bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch, kind: str

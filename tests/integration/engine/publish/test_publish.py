@@ -93,7 +93,7 @@ def test_a_first_load_without_rows_creates_an_empty_table(numbers: Bench) -> Non
     assert numbers.rows() == []
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_publishing_the_same_run_again_changes_nothing(numbers: Bench, strategy: Strategy) -> None:
     plan = plan_for(numbers, strategy, run="the-run")
@@ -123,7 +123,7 @@ def test_a_run_that_was_overtaken_cannot_write_to_staging(numbers: Bench) -> Non
     assert numbers.rows("SELECT * FROM pipekit_staging.m") == []
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_a_staging_table_that_lost_rows_is_not_published(numbers: Bench, strategy: Strategy) -> None:
     plan = plan_for(numbers, strategy, run="the-run")

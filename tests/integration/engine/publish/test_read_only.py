@@ -145,6 +145,7 @@ def test_a_resolver_fails_with_a_pipekit_error_if_its_session_is_closed(target: 
         session.fetch_read_only("SELECT a FROM one")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("target", KINDS, indirect=True)
 def test_describing_a_source_query_does_not_execute_a_second_statement(target: ConnectionParameters) -> None:
     connector = registry.connector(target.kind)

@@ -15,7 +15,7 @@ from runs.engine.plan import Limits, Plan, Strategy
 from tests.harness.bench import Bench, fetch
 from tests.harness.matrix import first_by_default
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 BEFORE = [(1, "old"), (5, "e")]
 METHODS: dict[str, dict[str, Any]] = {

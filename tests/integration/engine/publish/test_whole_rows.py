@@ -17,7 +17,7 @@ from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from runs.engine.plan import Strategy
 from tests.harness.bench import Bench
 
-pytestmark = pytest.mark.usefixtures("transfer_in_process")
+pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
 
 KINDS = ["sqlite", "duckdb", "postgresql"]
 TARGET, STAGING = TableName("", "target"), TableName("", "staging")
@@ -74,7 +74,6 @@ def test_rows_are_equal_only_if_all_their_values_are(
     assert sorted(rows, key=repr) == sorted([*pairs, ("a", "a")], key=repr)
 
 
-@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_with_the_maximum_number_of_columns_are_compared(
     warehouse_of: Callable[[str], ConnectionParameters], kind: str
@@ -87,7 +86,6 @@ def test_rows_with_the_maximum_number_of_columns_are_compared(
         assert session.fetch("SELECT c0 FROM target ORDER BY 1") == [(1,), (2,)]
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_rows_are_appended_to_a_wide_table_in_several_runs(bench_to: Callable[[str], Bench], kind: str) -> None:
     bench = bench_to(kind)

@@ -43,6 +43,7 @@ def bench(request: pytest.FixtureRequest, between: Between) -> Bench:
     return bench
 
 
+@pytest.mark.matrix
 def test_a_stray_high_number_in_the_destination_causes_a_warning_and_deleting_it_brings_the_rows(bench: Bench) -> None:
     bench.run(by_k(bench))
     bench.at_destination(f"INSERT INTO {target(bench)} VALUES (999999999, 'stray')")

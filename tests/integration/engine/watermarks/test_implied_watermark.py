@@ -47,7 +47,7 @@ def test_a_text_key_without_a_watermark_causes_a_warning_before_rows_are_left_ou
     assert bench.rows(f"SELECT code FROM {table} ORDER BY 1") == [("B",), ("M",), ("Z",)]
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("kind", "native", "count"),
     [

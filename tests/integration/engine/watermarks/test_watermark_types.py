@@ -52,6 +52,7 @@ def test_texts_with_offsets_are_compared_with_the_bound_of_a_timestamptz(
     assert keys(bench) == [1, 2]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("declared", "dest_type", "value"),
     [("datetime", "", "2024-01-01 10:00"), ("text", "timestamp", "2024-01-01 10:00"), ("time", "", "10:00")],
@@ -89,6 +90,7 @@ def test_seconds_since_1970_in_a_datetime_column_are_compared_as_numbers(between
     assert keys(bench) == [1, 2]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("declared", ["text", "datetime"])
 @pytest.mark.parametrize("value", ["infinity", "0044-03-15 00:00:00 BC"])
 def test_a_highest_value_that_cannot_be_compared_with_texts_is_an_error(
@@ -102,7 +104,7 @@ def test_a_highest_value_that_cannot_be_compared_with_texts_is_an_error(
         bench.run(by_w(bench))
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     ("dest", "native", "exists"),
     [
@@ -170,6 +172,7 @@ def test_a_duckdb_enum_is_compared_in_the_order_of_its_members(between: Between,
     assert keys(bench) == [0, 1, 2]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("collation", "dest", "words"),
     [

@@ -59,7 +59,7 @@ def test_unique_numbers_and_types_compared_with_at_least_cause_no_warning(
     assert bench.run(by_w(bench)).warnings == []
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("dest", "declared", "value"),
     [
@@ -101,6 +101,7 @@ def test_nines_among_dates_are_taken_for_a_date_in_the_future(between: Between, 
     assert "lies in the future" in warning
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("offset", "count"), [("+12 hours", 0), ("+2 days", 1), ("-1 day", 0)])
 def test_a_highest_value_up_to_a_day_ahead_causes_no_warning(between: Between, offset: str, count: int) -> None:
     bench = between("sqlite", "postgresql")
@@ -118,6 +119,7 @@ def test_a_number_stored_as_text_causes_a_warning_before_it_gets_another_digit(b
     assert bench.run(by_w(bench)).warnings == []
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     ("dest", "texts", "count"),
     [
@@ -138,6 +140,7 @@ def test_texts_of_which_only_some_have_an_offset_cause_a_warning(
     assert [warning.startswith("Some w have an offset from UTC") for warning in warnings] == [True] * count
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.APPEND])
 def test_the_warnings_read_staging_outside_the_publish_transaction(
     between: Between, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
@@ -169,6 +172,7 @@ def test_the_warnings_read_staging_outside_the_publish_transaction(
     assert inside_transaction == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dest", KINDS)
 def test_keep_latest_removes_the_older_rows_of_a_key_before_the_warnings_are_determined(
     between: Between, dest: str

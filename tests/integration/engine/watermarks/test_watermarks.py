@@ -31,6 +31,7 @@ def by_number(bench: Bench, query: str) -> Plan:
     return bench.plan(query, strategy=Strategy.INCREMENTAL, merge_key=("dcord",), watermark="dcord")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -52,7 +53,7 @@ def test_the_bound_is_compared_with_the_expression_of_the_source_query(
     assert orders.rows() == [(12345, "A"), (12346, "FROM")]
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "query",
     [
@@ -91,7 +92,7 @@ def test_an_empty_destination_reads_all_rows(orders: Bench) -> None:
     assert result.counts == (2, 0, 0)
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("text", ["", "∅", "NULL", "null", "(null)", "[NULL]", "<null>", "None", "\\N", "  "])
 def test_a_text_that_spells_null_reads_all_rows(bench: Bench, text: str) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER, w TEXT)", "INSERT INTO s VALUES (1, 'a')")
@@ -181,20 +182,21 @@ def test_a_watermark_column_that_the_destination_lacks_is_named_in_the_error(ord
         orders.run(plan)
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("ending", [";", " ; -- that is all", "\n;\n/* end ; */ ", " -- no semicolon ;"])
 def test_a_query_may_end_with_a_semicolon_or_a_comment(orders: Bench, ending: str) -> None:
     result = orders.run(by_number(orders, f'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH{ending}'))
     assert result.counts == (1, 0, 0)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("overlap", ["-2", "NaN", "Infinity", "2 days"])
 def test_an_invalid_overlap_of_a_number_is_refused(orders: Bench, overlap: str) -> None:
     with pytest.raises(ConfigurationInvalid, match="not a number of at least 0"):
         orders.run(replace(by_number(orders, 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH'), overlap=overlap))
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("native", "value"),
     [("numeric", "NaN"), ("double precision", "Infinity"), ("timestamp", "infinity"), ("date", "0044-03-15 BC")],

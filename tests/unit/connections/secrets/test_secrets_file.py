@@ -40,7 +40,7 @@ def test_a_line_of_the_file_is_parsed(store: SecretStore, file: Path, line: str,
     assert store.check() == ()
 
 
-@settings(max_examples=settings().max_examples * 2 // 5)
+@settings(max_examples=settings().max_examples // 5)
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_value_that_is_set_is_resolved_unchanged(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     store = SecretStore(path=tmp_path_factory.getbasetemp() / "any.env")
