@@ -198,7 +198,7 @@ def _jar_problem(driver: Driver, directory: Path) -> str:
 def embedded_postgresql() -> str:
     """Check the embedded servers that connections use. A stopped one is not started."""
     directories = sorted({row.options["embedded"] for row in Connection.objects.all() if row.options.get("embedded")})
-    running, stopped = [], []
+    running, stopped = list[str](), list[str]()
     for directory in directories:
         is_running = embedded.is_running(directory, within=settings.PIPEKIT.data_dir)
         (running if is_running else stopped).append(directory)
