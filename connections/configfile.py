@@ -55,4 +55,5 @@ CONNECTIONS = Section(
     why_missing={"driver": _why_unusable},
     check_keys=_bind_secrets,
     is_stale=_is_stale,
+    related=("driver",),
 )

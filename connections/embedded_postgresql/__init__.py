@@ -73,12 +73,33 @@ def _start(cluster: Cluster) -> None:
             raise _failed(cluster.path, "did not start", error) from error
 
 
-def stop(directory: str | Path) -> None:
-    """Stop the server of ``directory`` if it runs. Raises ConnectionFailed if it does not stop."""
+def is_running(directory: str | Path, *, within: str | Path | None = None) -> bool:
+    """Return whether the server of ``directory`` runs, without starting it; False if there is none yet.
+
+    Raises ConfigurationInvalid as ``ensure_running`` does.
+    """
     path = directory_checks.real(directory)
     try:
-        if directory_checks.is_cluster(path):
-            with Cluster.opened(path, system_user()) as cluster, cluster.locked():
-                cluster.stop()
+        directory_checks.check(path, within)
+        if not directory_checks.is_cluster(path):
+            return False
+        with Cluster.opened(path, system_user()) as cluster:
+            return cluster.is_ready() or cluster.runs()
+    except _ERRORS as error:
+        raise _failed(path, "could not be checked", error) from error
+
+
+def stop(directory: str | Path) -> bool:
+    """Stop the server of ``directory`` if it runs; return whether there is one, running or not.
+
+    Raises ConnectionFailed if it does not stop.
+    """
+    path = directory_checks.real(directory)
+    try:
+        if not directory_checks.is_cluster(path):
+            return False
+        with Cluster.opened(path, system_user()) as cluster, cluster.locked():
+            cluster.stop()
+        return True
     except _ERRORS as error:
         raise _failed(path, "could not be stopped", error) from error

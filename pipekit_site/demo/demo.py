@@ -61,9 +61,9 @@ def run(console: Console) -> bool:
     return equal and all(run.status == Status.SUCCESS for _, runs in rounds for run in runs)
 
 
-def stop() -> None:
-    """Stop the demo's PostgreSQL; its data is kept."""
-    embedded_postgresql.stop(_server_directory())
+def stop() -> bool:
+    """Stop the demo's PostgreSQL; return whether there is one. Its data is kept."""
+    return embedded_postgresql.stop(_server_directory())
 
 
 def _server_directory() -> Path:

@@ -31,6 +31,7 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("secrets", installation.secrets),
     ("drivers", installation.drivers),
     ("embedded postgresql", installation.embedded_postgresql),
+    ("paths of connections", installation.connection_paths),
     ("jrunner", installation.jrunner),
     ("schedules", schedules.schedules),
     ("notifications", notifications.notifications),

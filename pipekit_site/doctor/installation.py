@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from connections import embedded_postgresql as embedded
-from connections import probe, registry
+from connections import probe, registry, relative_paths
 from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets.references import store
@@ -198,11 +198,21 @@ def _jar_problem(driver: Driver, directory: Path) -> str:
 
 
 def embedded_postgresql() -> str:
-    """Start the embedded servers that connections use."""
+    """Check the embedded servers that connections use. A stopped one is not started."""
     directories = sorted({row.options["embedded"] for row in Connection.objects.all() if row.options.get("embedded")})
+    running, stopped = list[str](), list[str]()
     for directory in directories:
-        embedded.ensure_running(directory, within=settings.PIPEKIT.data_dir)
-    return f"runs in {', '.join(directories)}" if directories else "No connection uses it"
+        is_running = embedded.is_running(directory, within=settings.PIPEKIT.data_dir)
+        (running if is_running else stopped).append(directory)
+    states = [f"runs in {', '.join(running)}"] if running else []
+    states += [f"stopped in {', '.join(stopped)}; starts when needed"] if stopped else []
+    return "; ".join(states) or "No connection uses it"
+
+
+def connection_paths() -> str:
+    """Name the connections whose files have relative paths; they may work, so this is only a warning."""
+    rows = Connection.objects.with_driver()
+    return "".join(f"Warning: {warning} " for warning in relative_paths.warnings(rows)).strip() or "None is relative"
 
 
 def jrunner() -> str:

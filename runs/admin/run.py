@@ -53,7 +53,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
             {
                 "fields": [
                     ("module_link", "state"),
-                    ("strategy_and_options", "attempt"),
+                    ("strategy_and_options", "tries"),
                     ("started_ago", "ended"),
                     ("started_by_current_name", "duration"),
                 ]
@@ -111,6 +111,10 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
     def strategy_and_options(self, run: Run) -> str:
         flags = {"dry run": run.dry_run, "full refresh": run.full_refresh, "safety limits off": run.force}
         return ", ".join([run.strategy or html.NOTHING, *(word for word, on in flags.items() if on)])
+
+    @display(description="Tries, those to connect included")
+    def tries(self, run: Run) -> str:
+        return str(run.attempt)
 
     @display(description="Duration by step")
     def steps_text(self, run: Run) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from connections.sdk.formatting import one_line
 from runs import logs
 from runs.lifecycle.reap import reap_if_dead
 from runs.models import GroupRun, Run
@@ -14,7 +15,10 @@ _POLL_SECONDS = 0.3
 
 
 def watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
-    """Wait until the group run has ended and reload it; ``write`` gets a line for each change of a member's status."""
+    """Wait until the group run has ended and reload it.
+
+    ``write`` gets a line for each change of a member's status, and for each of its failures that is retried.
+    """
     try:
         _watch_group(group_run, write)
     except GroupRun.DoesNotExist:
@@ -23,12 +27,17 @@ def watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
 
 def _watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
     statuses: dict[str, str] = {}
+    reported: dict[str, int] = {}
     while True:
         group_run.refresh_from_db()
         for run in group_run.runs.order_by("pk"):
             if statuses.get(run.module_name) != run.status:
                 statuses[run.module_name] = run.status
                 write(f"{run.module_name}: {run.status} (run {run.pk})")
+            failures = run.attempts or []
+            for failure in failures[reported.get(run.module_name, 0) :]:
+                write(f"{run.module_name}: {one_line(failure['message'])} Retrying in {failure['wait']:.1f} s.")
+            reported[run.module_name] = len(failures)
         if group_run.is_final or reap_if_dead(group_run):
             group_run.refresh_from_db()
             return

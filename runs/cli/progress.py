@@ -33,8 +33,11 @@ def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], No
                 write(f"warning: {indented(event.message)}")
             return
         match event:
-            case events.StepStarted(step):
+            # each hook has a line of its own
+            case events.StepStarted(step) if step != "hooks":
                 write(f"{step} ...")
+            case events.HookStarted(number, run_on, where):
+                write(f"hook {number} ({run_on}) on {where} ...")
             case events.RouteChosen(route, why):
                 write(f"  route {route}: {one_line(why)}")
             case events.TransferProgress(rows, size) if time.monotonic() - last >= 1:
@@ -42,7 +45,7 @@ def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], No
                 moved = "" if rows is None else f"{counted(rows)}, "
                 write(f"  {moved}{readable_size(size)}")
             case events.AttemptFailed():
-                write(f"  attempt {event.number} failed: {indented(event.message)}")
+                write(f"  {event} failed: {indented(event.message)}")
                 write(f"  retrying in {event.wait:.1f} s")
             case events.Waiting(message):
                 write(f"  {one_line(message)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from django.utils import timezone
 
@@ -76,8 +76,15 @@ def group_run_summary(group_run: GroupRun) -> str:
     for run in group_run.runs.order_by("pk"):
         lines.append("  " + (run_line(run) if run.dry_run else run_summary(run)))
         lines += [f"    warning: {one_line(warning)}" for warning in run.warnings]
-        lines += [f"    error: {one_line(run.error['message'])}"] if run.error else []
+        lines += _member_error(run.error) if run.error else []
     return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
+
+
+def _member_error(error: Mapping[str, str]) -> Iterator[str]:
+    yield f"    error: {one_line(error['message'])}"
+    if error.get("hint"):
+        yield f"    fix:   {one_line(error['hint'])}"
+    yield f"    code:  {error['code']}"
 
 
 def run_list_header() -> str:

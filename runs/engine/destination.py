@@ -76,20 +76,32 @@ class Destination:
         """Return whether the module's table has something, such as a trigger, that may discard or add rows."""
         return self.introspector.may_change_written_rows(self.session, self.table)
 
-    def create_schema(self, schema: str) -> None:
-        """Create the schema if it does not exist. Outside the publish transaction, so that no other session waits.
+    def missing_schema(self, schema: str) -> str:
+        """Return the statement that creates the schema; empty if it exists, or if the system has no schemas.
 
-        Its existence is checked first, because CREATE SCHEMA IF NOT EXISTS requires the privilege to create even if
-        there is nothing to do, and again after a failure, because one of two concurrent statements fails in spite of IF
-        NOT EXISTS.
+        Its existence is checked, because CREATE SCHEMA IF NOT EXISTS requires the privilege to create even if there is
+        nothing to do.
         """
         if not schema or self.introspector.has_schema(self.session, schema):
-            return
+            return ""
+        return self.dialect.create_schema(schema)
+
+    def create_schema(self, schema: str) -> str:
+        """Create the schema if it does not exist; return the statement that was executed, or an empty string.
+
+        Outside the publish transaction, so that no other session waits. After a failure its existence is checked again,
+        because one of two concurrent statements fails in spite of IF NOT EXISTS.
+        """
+        sql = self.missing_schema(schema)
+        if not sql:
+            return ""
         try:
-            self.session.execute(self.dialect.create_schema(schema))
+            self.session.execute(sql)
         except PipekitError:
             if not self.introspector.has_schema(self.session, schema):
                 raise
+            return ""
+        return sql
 
     def staging_claim(self) -> Claim:
         """Return the run's claim on the module's staging table, to be checked by each transaction that writes to it."""

@@ -75,9 +75,13 @@ def _probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, .
 
 
 def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, has_types: bool) -> Iterator[Event]:
-    """Build the publish statements; for a new table also those that create it, if the source's types are known."""
+    """Build the publish statements; for a new table also those that create it, if the source's types are known.
+
+    First comes the statement that creates the table's schema, if it is missing.
+    """
     heading, warnings = "", list[str]()
     with Destination.open(plan) as dest:
+        schema = dest.missing_schema(dest.table.schema)
         if table is None and has_types:
             columns, warnings = with_destination_types(dest, columns, None)
         inputs = strategy_input(dest, columns, table, null_keys=False)
@@ -89,4 +93,6 @@ def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *
         else:
             built = statements(dest, columns, table, inputs)
     yield from map(Warned, warnings)
+    if schema:
+        yield MergeSqlBuilt(f"{schema};")
     yield MergeSqlBuilt(heading + ";\n\n".join(statement.sql for statement in built) + ";")

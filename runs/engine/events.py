@@ -104,6 +104,15 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
+class HookStarted:
+    """A hook is about to be executed; ``number`` counts the module's hooks from 1."""
+
+    number: int
+    run_on: str
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
 class HookSucceeded:
     """A hook was executed without an error; ``number`` counts the module's hooks from 1."""
 
@@ -114,12 +123,24 @@ class HookSucceeded:
 class AttemptFailed:
     """An attempt failed with a transient error; the next one begins after ``wait`` seconds."""
 
+    # counts every try of the run, those to connect included
     number: int
     code: str
     message: str
     wait: float
     # the connection failed: retried after a second and not counted as a retry
     connecting: bool = False
+    # the attempt, of how many at most; and of a failed connection, the try within the attempt
+    attempt: int = 1
+    max_attempts: int = 1
+    connection_try: int = 0
+    max_connection_tries: int = 0
+
+    def __str__(self) -> str:
+        attempt = f"attempt {self.attempt} of {self.max_attempts}"
+        if not self.connection_try:
+            return attempt
+        return f"{attempt}, connection try {self.connection_try} of {self.max_connection_tries}"
 
 
 Event = (
@@ -135,6 +156,7 @@ Event = (
     | Staged
     | Published
     | Reconciled
+    | HookStarted
     | HookSucceeded
     | AttemptFailed
 )

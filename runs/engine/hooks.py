@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 
 from connections.sdk.errors import PipekitError
-from runs.engine.events import Event, HookSucceeded, Warned
+from runs.engine.events import Event, HookStarted, HookSucceeded, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Hook, RunOn
 from runs.engine.sessions import open_session
@@ -23,6 +23,7 @@ def run(
     for number, hook in enumerate(hooks, start=1):
         if hook is None or hook.run_on not in run_on or number in succeeded:
             continue
+        yield HookStarted(number, hook.run_on.value, hook.connection.name)
         point("hooks.before_one")
         try:
             with open_session(hook.connection) as session:

@@ -38,6 +38,18 @@ class RetryPolicy:
         return random.uniform(0, min(bound, self.max_delay))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """What follows a failure: the wait before the next try, and the counts of the try that failed."""
+
+    wait: float
+    # whether only the connection is tried again, within the same attempt
+    connecting: bool
+    attempt: int
+    # 0 if it was not the connection that failed
+    connection_try: int
+
+
 class Budget:
     """The retries and the time that a policy has left during a run."""
 
@@ -46,30 +58,31 @@ class Budget:
         self._ends = time.monotonic() + policy.timeout
         self._retries = self._connects = 0
 
-    def next_delay(self, error: PipekitError) -> tuple[float, bool] | None:
-        """Count a failed attempt; return the wait before the next one and whether the connection failed.
-
-        None if no attempt is left.
-        """
+    def next_retry(self, error: PipekitError) -> Retry | None:
+        """Count a failure; return what follows it, None if no try is left."""
         if not error.retryable:
             return None
-        connecting = isinstance(error, ConnectionFailed) and self._connects < _CONNECTS
+        attempt = self._retries + 1
+        connection_try = self._connects + 1 if isinstance(error, ConnectionFailed) else 0
+        connecting = 0 < connection_try <= _CONNECTS
         if connecting:
             self._connects += 1
             wait = _CONNECT_DELAY
         else:
             self._retries += 1
-            # the next failed connection has its own attempts
+            # the next attempt may try its connections as often
             self._connects = 0
             wait = self._policy.wait(self._retries)
         is_exhausted = self._retries > self._policy.max_retries or time.monotonic() + wait > self._ends
-        return None if is_exhausted else (wait, connecting)
+        if is_exhausted:
+            return None
+        return Retry(wait=wait, connecting=connecting, attempt=attempt, connection_try=connection_try)
 
 
 def run_with_retries(
     plan: Plan, policy: RetryPolicy, *, still_ours: Callable[[], bool]
 ) -> Generator[Event, None, None]:
-    """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two attempts.
+    """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two tries.
 
     ``still_ours``: see `sync.run`. A hook after success that has succeeded is not executed again by a later attempt.
     """
@@ -83,21 +96,28 @@ def run_with_retries(
                 yield event
             break
         except PipekitError as error:
-            delay = budget.next_delay(error)
-            if delay is None:
+            retry = budget.next_retry(error)
+            if retry is None:
                 yield from sync.after_failure(plan, error, still_ours=still_ours)
                 raise
             if not still_ours():
                 raise sync.Disowned from error
-            wait, connecting = delay
             yield AttemptFailed(
-                number=number, code=error.code, message=error.message, wait=round(wait, 3), connecting=connecting
+                number=number,
+                code=error.code,
+                message=error.message,
+                wait=round(retry.wait, 3),
+                connecting=retry.connecting,
+                attempt=retry.attempt,
+                max_attempts=policy.max_retries + 1,
+                connection_try=retry.connection_try,
+                max_connection_tries=_CONNECTS + 1,
             )
         except Exception as error:
             # an error of Pipekit itself, which is not retried
             yield from sync.after_failure(plan, error, still_ours=still_ours)
             raise
-        time.sleep(wait)
+        time.sleep(retry.wait)
     yield from sync.after_success(plan)
 
 

@@ -27,7 +27,7 @@ from runs.models.storable import storable
 
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
-_PUBLISHING = "publish"
+_PUBLISHING, _HOOKS = "publish", "hooks"
 
 
 class Recorder:
@@ -87,10 +87,13 @@ class Recorder:
         match event:
             case events.StepStarted(step):
                 self.publishing = self.publishing or step == _PUBLISHING
-                self.log(f"{step} ...")
+                # each hook has lines of its own
+                if step != _HOOKS:
+                    self.log(f"{step} ...")
             case events.StepFinished(step, seconds):
                 self._set(steps=[*self.run.steps, {"step": step, "seconds": round(seconds, 3)}])
-                self.log(f"{step} done in {seconds:.3f} s")
+                if step != _HOOKS:
+                    self.log(f"{step} done in {seconds:.3f} s")
                 self._write()
             case events.RouteChosen(route, why):
                 self.log(f"route {route}: {why}")
@@ -125,6 +128,8 @@ class Recorder:
                 if warning not in run.warnings:
                     self._set(warnings=[*run.warnings, warning])
                 self.log(f"warning: {message}")
+            case events.HookStarted(number, run_on, where):
+                self.log(f"hook {number} ({run_on}) on {where} ...")
             case events.HookSucceeded(number):
                 self.log(f"hook {number} done")
             case events.Waiting(message):
@@ -170,8 +175,8 @@ class Recorder:
         if not self.published:
             self._failed_merge_sql = self.run.merge_sql or self._failed_merge_sql
             self._set(steps=[], merge_sql="")
-        what = "connection" if failed.connecting else "attempt"
-        self.log(f"attempt {failed.number} failed: {failed.code}: {message}")
+        what = "connection try" if failed.connecting else "attempt"
+        self.log(f"{failed} failed: {failed.code}: {message}")
         self.log(f"next {what} in {failed.wait:.1f} s")
         self._write()
 

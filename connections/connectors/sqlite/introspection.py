@@ -10,7 +10,7 @@ from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
-from connections.sdk.errors import PipekitError, QueryInvalid
+from connections.sdk.errors import ColumnMissing, PipekitError, QueryInvalid, TableMissing
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 from connections.sdk.sql.final_semicolon import without_final_semicolon
@@ -31,8 +31,15 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
     An expression has no declared type: it gets the storage class that its first rows have in common, or UNKNOWN.
     """
     query = without_final_semicolon(query)
-    # CREATE VIEW does not check that the tables exist
-    session.fetch(f"SELECT * FROM ({query}\n) LIMIT 0")
+    try:
+        # CREATE VIEW does not check that the tables exist
+        session.fetch(f"SELECT * FROM ({query}\n) LIMIT 0")
+    except (ColumnMissing, TableMissing) as error:
+        # imported late: needed only for such an error
+        from connections.connectors.sqlite import missing_names
+
+        missing_names.add_names(error, session, query)
+        raise
     session.execute(f"CREATE TEMP VIEW {_PROBE} AS {query}\n")
     try:
         rows = session.fetch(f"PRAGMA temp.table_info({_PROBE})")

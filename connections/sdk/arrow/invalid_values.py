@@ -19,6 +19,7 @@ _MAX_LENGTH = 80
 _TEMPORAL = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 # an offset is recognised only after a time of day: in 2026-01-31 the -31 is the day
 _OFFSET = re.compile(r"(\d\d:\d\d|T\d{2,6})[\d:.,]* ?(Z|[+-]\d\d(:?\d\d)?)$")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _CALENDAR_DAY = re.compile(r"([+-]?\d+)-(\d\d)-(\d\d)(?!\d)")
 
 
@@ -65,6 +66,8 @@ def _hint(column: Column, example: Any) -> str:
         )
     if kind in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP) and _OFFSET.search(text):
         return "It has a time zone: make the destination column timestamptz, or convert it in the source query."
+    if kind is Kind.DECIMAL and not _NUMBER.fullmatch(text):
+        return "It is not a number: correct it at the source, or make it NULL in the source query with NULLIF or CASE."
     if kind is Kind.DECIMAL:
         return "Widen the destination column's type, or use ROUND() in the source query."
     return "Change the destination column's type, or correct the value in the source query."

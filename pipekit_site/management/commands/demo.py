@@ -21,8 +21,10 @@ class Command(BaseCommand):
 
     def handle(self, *, stop: bool, **options: Any) -> None:
         if stop:
-            demo.stop()
-            self.stdout.write("The demo's PostgreSQL is stopped. The next command that uses it starts it again.")
+            if demo.stop():
+                self.stdout.write("The demo's PostgreSQL is stopped. The next command that uses it starts it again.")
+            else:
+                self.stdout.write("There is no demo in this data directory.")
             return
         self.exit_code = ExitCode.DONE if demo.run(_console()) else ExitCode.FAILED
 

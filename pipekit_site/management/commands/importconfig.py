@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
+from connections import relative_paths
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
@@ -46,7 +47,10 @@ class Command(BaseCommand):
             self.stdout.write(result.diff, ending="")
         else:
             self.stderr.write("Nothing would change.")
-        for warning in import_warnings.warnings(result.saved["modules"]):
+        for warning in (
+            *relative_paths.warnings(result.saved["connections"]),
+            *import_warnings.warnings(result.saved["modules"]),
+        ):
             self.stderr.write(f"Warning: {warning}")
 
 

@@ -52,7 +52,8 @@ def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     events: list[Event] = []
     try:
         with Destination.open(plan) as dest:
-            dest.create_schema(dest.table.schema)
+            if sql := dest.create_schema(dest.table.schema):
+                events.append(MergeSqlBuilt(f"{sql};"))
             _analyze(dest)
             watermark_counts = count_before_transaction(dest, staged.columns)
             with publish_transaction(dest, CommitKind.PUBLISH) as commit:

@@ -10,10 +10,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from django.core.management import call_command
+from pytest_django import Settings
 from rich.console import Console
 
 from pipekit_site.config.config import BASE_DIR
@@ -51,6 +54,15 @@ def test_the_command_for_a_statement_can_be_pasted_into_a_shell() -> None:
     assert {"postgresql://u@/d?host=/a b/c", demo.BREAK} <= {node.value for node in constants}
     # no character that has a meaning in a shell or in a quoted Python string
     assert not set("'\"\\`!") & set(demo.BREAK)
+
+
+def test_without_a_demo_there_is_none_to_stop(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=tmp_path)
+    call_command("demo", "--stop")
+    assert capsys.readouterr().out == "There is no demo in this data directory.\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_module_of_the_demo_has_a_comparison() -> None:

@@ -222,10 +222,17 @@ def test_a_kind_that_is_not_installed_or_lacks_its_manifest_is_reported_with_wha
     assert check.hint.endswith("or remove its connections.")
 
 
-def test_the_embedded_postgresql_is_started_or_its_failure_reported(postgresql_server: str, tmp_path: Path) -> None:
+def test_the_embedded_postgresql_is_not_started_and_an_invalid_directory_is_reported(
+    postgresql_server: str, tmp_path: Path, settings: Settings
+) -> None:
     directory = re.sub(r".*host=", "", postgresql_server)
     row = connection("postgresql", "postgresql:///postgres", options={"embedded": directory})
     assert run_check("embedded postgresql").message == f"runs in {directory}"
+    missing = settings.PIPEKIT.data_dir / "dw"
+    row.options = {"embedded": str(missing)}
+    row.save()
+    assert run_check("embedded postgresql").message == f"stopped in {missing}; starts when needed"
+    assert not missing.exists()
     (tmp_path / "occupied").touch()
     row.options = {"embedded": str(tmp_path / "occupied")}
     row.save()
@@ -264,3 +271,14 @@ def test_without_notifications_the_check_names_where_failures_are_shown() -> Non
     check = run_check("notifications")
     assert check.ok
     assert check.message.startswith("not set up; failures are only shown in the admin and by manage.py runs.")
+
+
+def test_a_connection_with_a_relative_path_is_a_warning() -> None:
+    connection(url="jdbc:sqlite:/data/erp.db")
+    assert run_check("paths of connections").message == "None is relative"
+    connection(name="shop", url="jdbc:sqlite:src/shop.db")
+    connection("postgresql", "jdbc:postgresql://localhost/dw", name="dw", options={"embedded": "var/pg"})
+    check = run_check("paths of connections")
+    assert check.ok
+    assert "Warning: shop: src/shop.db is a relative path." in check.message
+    assert "Warning: dw: var/pg is a relative path." in check.message and "erp" not in check.message

@@ -194,3 +194,14 @@ def test_without_a_destination_a_key_is_known_as_text_by_a_trim_or_a_declared_ty
     typed = "columns: [{dest_name: id, dest_type: varchar(9)}, {dest_name: v, dest_type: int}]"
     import_module(tmp_path, f"jdbc:sqlite:{tmp_path}/new.db", more=typed)
     assert "orders: There is no watermark_column" in warnings(capsys)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_import_warns_of_a_relative_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    import_module(tmp_path, "jdbc:sqlite:shop/warehouse.db", strategy="full", dry_run=dry_run)
+    text = warnings(capsys)
+    assert "Warning: warehouse: shop/warehouse.db is a relative path." in text and "Write the whole path." in text
+    assert "erp" not in text

@@ -54,7 +54,7 @@ def test_a_wrong_password_is_an_authentication_error_that_does_not_show_it(
     refused = manage("runmodule", "qcrh", "--json", DW_PW="wrong-pw-1846")
     error = error_of(refused)
     assert error["code"] == "authentication_failed"
-    assert "manage.py secrets check" in error["hint"]
+    assert "manage.py secrets set" in error["hint"] and "manage.py secrets check does not log in" in error["hint"]
     assert "wrong-pw-1846" not in refused.out + refused.err + Run.objects.get().log_file.read_text()
     accepted = manage("runmodule", "qcrh", "--json", DW_PW="right-pw-7391")
     assert accepted.code == 0, accepted.err
@@ -92,12 +92,18 @@ def test_a_missing_table_is_named(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", "SELECT a FROM nothere")
     error = error_of(call("runmodule", "qcrh", "--json"))
     assert (error["code"], "nothere" in error["message"]) == ("table_missing", True)
+    assert error["hint"].endswith("The file has the tables QCRH.")
+    Module.objects.update(source_query="SELECT a FROM qrch")
+    assert error_of(call("runmodule", "qcrh", "--json"))["hint"].endswith("Did you mean “QCRH”?")
 
 
 def test_a_missing_column_is_named(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", "SELECT nocolumn AS a FROM QCRH")
     error = error_of(call("runmodule", "qcrh", "--json"))
     assert (error["code"], "nocolumn" in error["message"]) == ("column_missing", True)
+    assert "QCRH has the columns DCORD#, " in error["hint"]
+    Module.objects.update(source_query="SELECT q.dcotpy AS a FROM QCRH q")
+    assert error_of(call("runmodule", "qcrh", "--json"))["hint"].endswith("Did you mean “DCOTYP”?")
 
 
 def test_an_invalid_query_is_reported_as_such(orders: Bench, save_module: Save) -> None:

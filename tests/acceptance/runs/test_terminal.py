@@ -13,10 +13,11 @@ from django.utils import timezone
 from connections.management.base import CommandFailed
 from connections.secrets.redaction import redactor
 from runs.admin import formatting
-from runs.cli import json_report, progress
-from runs.cli.text import run_summary
+from runs.cli import follow, json_report, progress
+from runs.cli.text import group_run_summary, run_summary
 from runs.engine import events
-from tests.factories import RunFactory
+from runs.lifecycle.record import Recorder
+from tests.factories import GroupRunFactory, RunFactory
 
 pytestmark = pytest.mark.django_db
 TRANSFERRED = [{"step": "transfer", "seconds": 0.1}]
@@ -111,6 +112,63 @@ def test_the_progress_shows_no_secrets() -> None:
             print_event(event)
     assert len(lines) == 5
     assert "canary" not in "".join(lines)
+
+
+def test_hooks_are_shown_one_by_one_and_retries_with_both_counts() -> None:
+    failed = events.AttemptFailed(
+        number=7,
+        code="connection_failed",
+        message="No.",
+        wait=1.0,
+        connecting=True,
+        attempt=2,
+        max_attempts=4,
+        connection_try=3,
+        max_connection_tries=4,
+    )
+    lines: list[str] = []
+    print_event = progress.event_printer(SimpleNamespace(write=lines.append), quiet=False)
+    print_event(failed)
+    print_event(events.HookStarted(1, "before", "warehouse"))
+    # as for a module without hooks
+    print_event(events.StepStarted("hooks"))
+    assert lines == [
+        "  attempt 2 of 4, connection try 3 of 4 failed: No.",
+        "  retrying in 1.0 s",
+        "hook 1 (before) on warehouse ...",
+    ]
+
+
+def test_the_log_of_a_run_has_a_line_for_each_hook_and_none_for_the_step() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/hooks.log")
+    with Recorder(run) as recorder:
+        recorder.record(events.StepStarted("hooks"))
+        recorder.record(events.HookStarted(2, "success", "warehouse"))
+        recorder.record(events.HookSucceeded(2))
+        recorder.record(events.StepFinished("hooks", 0.1))
+    log = run.log_file.read_text()
+    assert "hook 2 (success) on warehouse ..." in log and "hook 2 done" in log and "hooks" not in log
+    assert run.steps == [{"step": "hooks", "seconds": 0.1}]
+
+
+def test_the_summary_of_a_group_run_shows_what_to_do_about_the_errors_of_its_members() -> None:
+    group_run = GroupRunFactory.create(status="error")
+    error = {"code": "query_invalid", "message": "It is wrong.", "hint": "Correct it.", "detail": ""}
+    RunFactory.create(group_run=group_run, status="error", error=error)
+    assert group_run_summary(group_run).splitlines()[-3:] == [
+        "    error: It is wrong.",
+        "    fix:   Correct it.",
+        "    code:  query_invalid",
+    ]
+
+
+def test_waiting_for_a_group_run_reports_the_failures_of_members_that_are_retried() -> None:
+    group_run = GroupRunFactory.create(status="success")
+    failures = [{"number": number, "message": f"No {number}.", "wait": 1.0} for number in (1, 2)]
+    run = RunFactory.create(group_run=group_run, status="success", attempts=failures)
+    written: list[str] = []
+    follow.watch_group(group_run, written.append)
+    assert written[1:] == [f"{run.module_name}: No {number}. Retrying in 1.0 s." for number in (1, 2)]
 
 
 def test_a_number_of_bytes_is_formatted_alike_in_the_admin_and_on_the_terminal() -> None:

@@ -277,3 +277,17 @@ def test_programs_in_a_private_directory_are_copied_and_the_directory_stays_priv
         assert not [path for path in copy.rglob("*") if path.stat().st_mode & 0o022]
     finally:
         shutil.rmtree(shared)
+
+
+def test_whether_a_server_runs_is_known_without_starting_it(directory: Path, home: Path) -> None:
+    embedded_postgresql.ensure_running(directory)
+    assert embedded_postgresql.is_running(directory, within=home)
+    assert embedded_postgresql.stop(directory)
+    assert not embedded_postgresql.is_running(directory, within=home)
+    assert embedded_postgresql.stop(directory)
+
+
+def test_a_server_that_does_not_exist_is_neither_running_nor_stopped(home: Path) -> None:
+    assert not embedded_postgresql.is_running(home / "none", within=home)
+    assert not embedded_postgresql.stop(home / "none")
+    assert not (home / "none").exists()

@@ -13,7 +13,7 @@ from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from runs.engine import hooks, sync
-from runs.engine.events import Event, Warned
+from runs.engine.events import Event, HookStarted, Warned
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
 from runs.engine.retry import run_with_retries
 from runs.engine.sessions import open_session
@@ -131,3 +131,17 @@ def test_a_failed_run_that_is_no_longer_ours_executes_no_failure_hooks(
         list(retried(plan, is_ours=False) if is_retried else sync.run(plan, still_ours=lambda: False))
     assert caught.value.__cause__ is error
     assert logged(numbers) == []
+
+
+def test_each_hook_is_announced_before_it_is_executed(numbers: Bench) -> None:
+    planned = [hook(numbers, "before", RunOn.BEFORE), hook(numbers, "after"), hook(numbers, "broken", sql="SELECT no")]
+    announced: list[tuple[HookStarted, int]] = []
+    with pytest.raises(PipekitError):
+        for event in retried(plan_with(numbers, *planned)):
+            if isinstance(event, HookStarted):
+                announced.append((event, len(logged(numbers))))
+    assert announced == [
+        (HookStarted(1, "before", "before"), 0),
+        (HookStarted(2, "success", "after"), 1),
+        (HookStarted(3, "success", "broken"), 2),
+    ]

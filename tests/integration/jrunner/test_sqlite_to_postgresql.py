@@ -96,6 +96,8 @@ INVALID = [
     ("decimal(10,2)", "12.345", "numeric(10,2)", "12.345", "ROUND"),
     ("decimal(10,2)", "'12.345'", "numeric(10,2)", "12.345", "ROUND"),
     ("text", "'12.345'", "numeric(10,2)", "12.345", "ROUND"),
+    ("decimal(10,2)", "'abc'", "numeric(10,2)", "abc", "NULLIF"),
+    ("text", "'12,50'", "numeric(10,2)", "12,50", "not a number"),
     ("text", "'nan'", "numeric(10,2)", "nan", ""),
     ("text", "''", "numeric(10,2)", "“”", ""),
     ("text", "'999999999999999999999999999999999999999'", "numeric(38,0)", "9999999999", "Widen"),

@@ -44,6 +44,7 @@ def test_the_page_of_a_successful_run_shows_counts_sql_and_watermarks_and_no_pro
     assert "1\u202f234\u202f567" in content
     assert "&quot;DCORD#&quot; &gt; 12345" in content
     assert "dcord: 12345 → (none)" in content
+    assert "Tries, those to connect included" in content
     assert "Problems" not in content
 
 

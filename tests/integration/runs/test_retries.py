@@ -94,7 +94,7 @@ def subclasses(base: type[errors.PipekitError]) -> Iterator[type[errors.PipekitE
 def test_every_error_is_listed_and_only_those_that_may_pass_are_retried() -> None:
     classes = {cls.code: cls for cls in subclasses(errors.PipekitError)}
     assert set(classes) == {*RETRIED, *NOT_RETRIED}
-    retried = {code for code, cls in classes.items() if Budget(retry_policy()).next_delay(cls("it failed")) is not None}
+    retried = {code for code, cls in classes.items() if Budget(retry_policy()).next_retry(cls("it failed")) is not None}
     assert retried == set(RETRIED)
 
 
@@ -115,14 +115,32 @@ def test_the_sqlstate_of_a_postgresql_error_decides_whether_it_is_retried(state:
 def test_retries_are_limited_and_failed_connects_are_counted_separately() -> None:
     budget = Budget(retry_policy(max_retries=2))
     lost, unreachable = errors.ConnectionLost("reset"), errors.ConnectionFailed("closed")
-    assert [budget.next_delay(unreachable) for _ in range(3)] == [(1.0, True)] * 3
-    assert [(budget.next_delay(lost) or (0, True))[1] for _ in range(2)] == [False, False]
-    assert budget.next_delay(lost) is None
+    connecting = [budget.next_retry(unreachable) for _ in range(3)]
+    assert [retry and (retry.wait, retry.connecting) for retry in connecting] == [(1.0, True)] * 3
+    retries = [budget.next_retry(lost) for _ in range(2)]
+    assert [retry and retry.connecting for retry in retries] == [False, False]
+    assert budget.next_retry(lost) is None
+
+
+def test_each_attempt_has_four_tries_to_connect_which_are_numbered_within_it() -> None:
+    budget, unreachable = Budget(retry_policy(max_retries=1)), errors.ConnectionFailed("closed")
+    failures = [budget.next_retry(unreachable) for _ in range(8)]
+    assert [retry and (retry.attempt, retry.connection_try, retry.connecting) for retry in failures] == [
+        (1, 1, True),
+        (1, 2, True),
+        (1, 3, True),
+        (1, 4, False),
+        (2, 1, True),
+        (2, 2, True),
+        (2, 3, True),
+        None,
+    ]
+    assert budget.next_retry(errors.ConnectionLost("reset")) is None
 
 
 def test_there_is_no_retry_after_the_timeout() -> None:
     budget = Budget(retry_policy(timeout=0))
-    assert budget.next_delay(errors.ConnectionLost("reset")) is None
+    assert budget.next_retry(errors.ConnectionLost("reset")) is None
 
 
 @pytest.fixture
@@ -168,7 +186,7 @@ def test_a_run_whose_session_is_killed_during_the_transfer_is_retried_and_publis
     assert (failed["number"], failed["code"]) == (1, "connection_lost")
     assert 0 <= failed["wait"] <= 1
     assert pg_bench.rows("SELECT k FROM sync.orders ORDER BY 1") == [(1,), (2,)]
-    assert "attempt 1 failed: connection_lost" in run.log_file.read_text()
+    assert "attempt 1 of 4 failed: connection_lost" in run.log_file.read_text()
 
 
 def test_a_failure_after_the_publish_is_retried_without_publishing_again(orders: Module, pg_bench: Bench) -> None:
@@ -255,6 +273,9 @@ def test_runmodule_retries_only_with_the_option_retry(orders: Module, pg_bench: 
     assert [entry["wait"] for entry in retried.json["attempts"]] == [1.0, 1.0, 1.0]
     assert time.monotonic() - start > 3
     assert retried.err.count("retrying in 1.0 s") == 3
+    assert "attempt 1 of 1, connection try 3 of 4 failed: " in retried.err
+    log = Run.objects.get(pk=retried.json["run"]).log_file.read_text()
+    assert "attempt 1 of 1, connection try 3 of 4 failed: connection_failed: " in log
 
 
 def test_a_wrong_password_is_not_retried(

@@ -26,7 +26,8 @@ _TRANSLATIONS: dict[Cause, _Translation] = {
     Cause.WRONG_PASSWORD: (
         errors.AuthenticationFailed,
         "The server at {address} refused the username or password.",
-        "Check the connection's username and the secret of its password (manage.py secrets check).",
+        "Check the connection's username, and set its secret again: manage.py secrets set NAME, with the name that"
+        " manage.py secrets list shows (manage.py secrets check does not log in).",
     ),
     Cause.CLEAR_TEXT_PASSWORD: (
         errors.AuthenticationFailed,
@@ -37,7 +38,8 @@ _TRANSLATIONS: dict[Cause, _Translation] = {
     Cause.DATABASE_MISSING: (
         errors.DatabaseMissing,
         "The server at {address} has no database{missing}.",
-        "Correct the database in the connection's URL, or create it (createdb).",
+        "Correct the database in the connection's URL, or create it (createdb, or CREATE DATABASE in the database"
+        " postgres).",
     ),
     Cause.USER_MISSING: (
         errors.AuthenticationFailed,

@@ -192,3 +192,20 @@ def test_without_a_table_and_a_source_the_dry_run_reports_that_the_first_run_cre
     sql = bench.run(plan).last(events.MergeSqlBuilt).sql
     assert sql.startswith("-- sync.t does not exist; the first run creates it")
     assert "INSERT INTO" in sql
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "duckdb"])
+def test_the_schema_that_a_run_creates_is_shown_by_the_dry_run_and_recorded_by_the_run(
+    between: Between, kind: str
+) -> None:
+    bench = between("sqlite", kind)
+    bench.at_source("CREATE TABLE s (k integer, v varchar(9))", "INSERT INTO s VALUES (1, 'a')")
+    plan = bench.plan("SELECT k AS k, v AS v FROM s")
+    dry, first, second = (merge_sql(bench, each) for each in (replace(plan, dry_run=True), plan, plan))
+    assert dry == first
+    assert dry[0].startswith("CREATE SCHEMA IF NOT EXISTS ") and "CREATE TABLE" in dry[1]
+    assert not [sql for sql in second if "CREATE" in sql]
+
+
+def merge_sql(bench: Bench, plan: Plan) -> list[str]:
+    return [event.sql for event in bench.run(plan).events if isinstance(event, events.MergeSqlBuilt)]
