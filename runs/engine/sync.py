@@ -30,7 +30,7 @@ from runs.engine.extract.query import base_query, bounded_query, repair_query, s
 from runs.engine.faults import point
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
-from runs.engine.publish.publish import publish
+from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
 from runs.engine.sessions import open_session
 from runs.engine.transfer import job, transfer
@@ -83,7 +83,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
     transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
     staged = StagedRows(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
-    yield from _timed("publish", publish(plan, staged))
+    yield from _timed("publish", publish_staged(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
         # checked last, because key_sync may have removed the row with the highest value

@@ -27,7 +27,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.row_hash import NotHashed
 from runs.engine.plan import Plan, Strategy
 from runs.engine.verify.open_server_sides import ServerSides
-from runs.engine.verify.verify import Options, VerificationResult, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify_module
 from tests.benchmarks.lineitem import generate, types
 from tests.benchmarks.transfer import Bench
 
@@ -78,7 +78,7 @@ def verify_table(url: str, destination: ConnectionParameters | None = None) -> t
         source_query="SELECT * FROM lineitem",
     )
     started = time.perf_counter()
-    result = verify(plan, Options())
+    result = verify_module(plan, Options())
     return time.perf_counter() - started, result
 
 

@@ -46,7 +46,7 @@ from runs.engine.watermarks.warnings import (
 )
 
 
-def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
+def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged."""
     # yielded only after COMMIT, so that the caller cannot keep the transaction open
     events: list[Event] = []

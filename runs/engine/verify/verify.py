@@ -59,7 +59,7 @@ class VerificationResult:
     since: Since | None = None
 
 
-def verify(
+def verify_module(
     plan: Plan,
     options: Options,
     *,
