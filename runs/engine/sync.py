@@ -33,7 +33,7 @@ from runs.engine.publish import delete_extra, destination_table, key_sync, stagi
 from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
 from runs.engine.sessions import open_session
-from runs.engine.transfer import job, transfer
+from runs.engine.transfer import build_job, transfer_rows
 from runs.engine.watermarks import bounds
 from runs.engine.watermarks.types import check_watermark_types
 from runs.engine.watermarks.warnings import future_warnings, implied_warnings
@@ -200,7 +200,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
         warnings += unfilled_columns.warnings(dest, resolved.table, columns)
         warnings += implied_warnings(plan, resolved.table, columns)
         typed = staging.prepare(dest, columns)
-        transfer_job = job(
+        transfer_job = build_job(
             plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim()
         )
     yield from map(Warned, warnings)
@@ -209,7 +209,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
 
 def _transfer(plan: Plan, transfer_job: Job) -> Step[int]:
     rows = 0
-    for event in transfer(plan, transfer_job):
+    for event in transfer_rows(plan, transfer_job):
         if isinstance(event, Staged):
             rows = event.rows
         yield event

@@ -55,7 +55,7 @@ def broken(*arguments: Any) -> Iterator[Event]:
 def test_an_internal_error_runs_the_failure_hooks(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, retried: bool
 ) -> None:
-    monkeypatch.setattr(sync, "transfer", broken)
+    monkeypatch.setattr(sync, "transfer_rows", broken)
     events = run_with_retries(plan, retry_policy(), still_ours=lambda: True) if retried else sync.run(plan)
     with pytest.raises(ZeroDivisionError):
         list(events)
@@ -65,7 +65,7 @@ def test_an_internal_error_runs_the_failure_hooks(
 def test_an_internal_error_of_a_failure_hook_does_not_hide_the_error_of_the_run(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "transfer", broken)
+    monkeypatch.setattr(sync, "transfer_rows", broken)
     monkeypatch.setattr("runs.engine.hooks.open_session", lambda connection: (_ for _ in ()).throw(KeyError("hook")))
     seen: list[Event] = []
     with pytest.raises(ZeroDivisionError):
