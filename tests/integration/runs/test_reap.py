@@ -21,7 +21,7 @@ from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
-from scheduling.tick.tick import tick
+from scheduling.tick.tick import run_tick
 from tests.factories import GroupRunFactory, ModuleFactory, RunFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,7 +100,7 @@ def test_the_tick_ends_a_killed_verification_with_its_repair_run_and_passes_a_ca
         module=module, module_name=module.name, status="running", cancel_requested=True, **dead_process()
     )
     run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="lost", dry_run=True)
-    tick(timezone.now())
+    run_tick(timezone.now())
     row.refresh_from_db()
     run.refresh_from_db()
     assert (run.status, (run.error or {})["code"]) == ("cancelled", "cancelled")
@@ -124,7 +124,7 @@ def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatc
         raise RuntimeError("broken")
 
     monkeypatch.setattr(reap, "_finalize_verification", fail)
-    tick(timezone.now())
+    run_tick(timezone.now())
     assert Run.objects.get(pk=run.pk).is_final
 
 

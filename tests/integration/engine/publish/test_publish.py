@@ -12,8 +12,8 @@ from connections.sdk.errors import CountMismatch, InvalidValue, Lost, Refused
 from connections.sdk.schema import Column
 from runs.engine import events, sync
 from runs.engine.plan import Strategy
-from runs.engine.publish import publish
 from runs.engine.publish.commit import find_published
+from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
 from tests.harness.bench import Bench
 from tests.integration.engine.publish.numbers import QUERY, plan_for, stored_rows
@@ -99,7 +99,7 @@ def test_publishing_the_same_run_again_changes_nothing(numbers: Bench, strategy:
     plan = plan_for(numbers, strategy, run="the-run")
     first = list(sync.run(plan))
     before = stored_rows(numbers)
-    second = list(publish.publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
+    second = list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
     assert [event for event in first if isinstance(event, events.Published)] == [
         replace(event, recovered=False) for event in second if isinstance(event, events.Published)
     ]
@@ -111,7 +111,7 @@ def test_a_run_that_was_overtaken_cannot_publish(numbers: Bench) -> None:
     before = stored_rows(numbers)
     plan = numbers.plan(QUERY, run="the-overtaken-run")
     with pytest.raises(Lost, match="took over"):
-        list(publish.publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
+        list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
     assert stored_rows(numbers) == before
 
 
@@ -132,7 +132,7 @@ def test_a_staging_table_that_lost_rows_is_not_published(numbers: Bench, strateg
     numbers.at_destination("DELETE FROM pipekit_staging.m WHERE k > 50", "DELETE FROM pipekit_staging.pipekit_commits")
     before = stored_rows(numbers)
     with pytest.raises(CountMismatch, match="holds 50 rows, 100 were written"):
-        list(publish.publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
+        list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
     assert stored_rows(numbers) == before
 
 
