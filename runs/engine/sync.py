@@ -14,7 +14,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
-from runs.engine import dry_run, hooks
+from runs.engine import dry_run
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
@@ -28,6 +28,7 @@ from runs.engine.extract import bound_above_source
 from runs.engine.extract.columns import columns_from_probe, with_destination_types
 from runs.engine.extract.query import base_query, bounded_query, repair_query, source_query_event
 from runs.engine.faults import point
+from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
 from runs.engine.publish.publish import publish_staged
@@ -56,7 +57,7 @@ class Disowned(Exception):
     """The run failed, but it was cancelled, finalized or deleted before: its process executes nothing more of it."""
 
 
-def run(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
+def execute_plan(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
     """Execute the plan, yielding events.
 
     Raises a PipekitError on any failure, and any other exception for an error of Pipekit itself, after the failure
@@ -78,7 +79,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
         resolved = yield from _timed("resolve", _resolve(plan))
         yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table)
         return
-    yield from hooks.run(plan.hooks, RunOn.BEFORE)
+    yield from run_hooks(plan.hooks, RunOn.BEFORE)
     resolved = yield from _timed("resolve", _resolve(plan))
     transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
@@ -116,13 +117,13 @@ def _after_publish(
 
 
 def _success_hooks(plan: Plan, succeeded: Collection[int]) -> Iterator[Event]:
-    yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS, published=True, succeeded=succeeded))
+    yield from _timed("hooks", run_hooks(plan.hooks, RunOn.SUCCESS, published=True, succeeded=succeeded))
 
 
 def after_success(plan: Plan) -> Iterator[Event]:
     """Run the hooks for any result, after the last attempt succeeded."""
     if not plan.dry_run:
-        yield from hooks.run(plan.hooks, RunOn.ALWAYS, published=True)
+        yield from run_hooks(plan.hooks, RunOn.ALWAYS, published=True)
         point("run.done")
 
 
@@ -137,7 +138,7 @@ def after_failure(plan: Plan, error: Exception, *, still_ours: Callable[[], bool
 def failure_hooks(planned: Sequence[Hook | None]) -> Iterator[Event]:
     """Run the hooks for a failure. Their own errors become warnings, so that they do not hide the run's error."""
     try:
-        yield from hooks.run(planned, RunOn.FAILURE, RunOn.ALWAYS)
+        yield from run_hooks(planned, RunOn.FAILURE, RunOn.ALWAYS)
     except PipekitError as error:
         yield Warned(error.message)
     except Exception as error:

@@ -128,7 +128,7 @@ def test_a_failed_run_that_is_no_longer_ours_executes_no_failure_hooks(
     monkeypatch.setattr(sync, "transfer_rows", fail)
     plan = plan_with(numbers, hook(numbers, "failure", RunOn.FAILURE), hook(numbers, "always", RunOn.ALWAYS))
     with pytest.raises(sync.Disowned) as caught:
-        list(retried(plan, is_ours=False) if is_retried else sync.run(plan, still_ours=lambda: False))
+        list(retried(plan, is_ours=False) if is_retried else sync.execute_plan(plan, still_ours=lambda: False))
     assert caught.value.__cause__ is error
     assert logged(numbers) == []
 
