@@ -11,7 +11,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.row_hash import NotHashed
-from connections.url import parse
+from connections.url.parse import sharing_file
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.destination import Destination
@@ -126,7 +126,7 @@ def _streamed_source(
         return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        parse.sharing_file(plan.source, plan.destination)[0],
+        sharing_file(plan.source, plan.destination)[0],
         query=query,
         read=tables.columns,
         compared=spec,
@@ -151,7 +151,7 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        parse.sharing_file(plan.source, plan.destination)[1],
+        sharing_file(plan.source, plan.destination)[1],
         query=query,
         read=spec.columns,
         compared=spec,
