@@ -16,7 +16,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.secrets.redaction import redactor
 
 
-def probe(
+def probe_connection(
     resolve: Callable[[], ConnectionParameters],
     *,
     name: str,
