@@ -42,7 +42,7 @@ class Systems:
     warehouse: str
 
 
-def run(console: Console) -> bool:
+def run_demo(console: Console) -> bool:
     """Run the demo; return whether all runs succeeded and source and destination are equal."""
     console.print("[bold]1[/] Starting an embedded PostgreSQL and creating an AS/400-like source ...")
     systems = _set_up()
