@@ -166,7 +166,7 @@ def _repair(
         differing = counted(result.comparison.counts.total)
         ranges = (
             ""
-            if result.compared.range_column is not None
+            if result.spec.range_column is not None
             else "; the whole query is read, because its key is not an integer"
         )
         log(f"repairing by run {run.pk}: {differing} to repair{ranges}")

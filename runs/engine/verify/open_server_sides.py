@@ -98,7 +98,7 @@ class ServerSides:
             relation=f"(\n{self._query}\n) AS q({names})",
             condition=self._condition(columns, parameters),
             columns=columns,
-            compared=self._spec,
+            spec=self._spec,
             row_hash=row_hash,
         )
 
@@ -110,7 +110,7 @@ class ServerSides:
             relation=f"{registry.dialect_for(parameters).qualified(self._plan.dest_table)} AS q",
             condition=self._condition(columns, parameters),
             columns=columns,
-            compared=self._spec,
+            spec=self._spec,
             row_hash=row_hash,
         )
 

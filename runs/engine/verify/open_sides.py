@@ -46,7 +46,7 @@ def describe(dest: Destination, query: str) -> Tables:
     return Tables(query=query, columns=columns, info=info)
 
 
-def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | None) -> ComparisonSpec:
+def comparison_spec(plan: Plan, tables: Tables, names: Sequence[str], since: Since | None) -> ComparisonSpec:
     """Return what to compare: the columns in ``names`` (all if it is empty), and always those of the key.
 
     The key is the merge key, else a key of the table that the query returns. Raises ColumnMissing for unknown names.
@@ -129,7 +129,7 @@ def _streamed_source(
         sharing_file(plan.source, plan.destination)[0],
         query=query,
         read=tables.columns,
-        compared=spec,
+        spec=spec,
         strip_nul_bytes=plan.strip_nul_bytes,
         condition=since.streamed_condition(spec.columns) if since else "",
         shared=shared,
@@ -154,7 +154,7 @@ def _streamed_destination(
         sharing_file(plan.source, plan.destination)[1],
         query=query,
         read=spec.columns,
-        compared=spec,
+        spec=spec,
         strip_nul_bytes=False,
         condition=since.streamed_condition(spec.columns) if since else "",
         shared=shared,

@@ -50,7 +50,7 @@ class VerificationResult:
     """The result of a verification: of its comparison, what was compared, and warnings."""
 
     comparison: ComparisonResult
-    compared: ComparisonSpec
+    spec: ComparisonSpec
     warnings: tuple[str, ...]
     seconds: float
     # None if all rows were compared
@@ -78,7 +78,7 @@ def verify_module(
             dest = Destination(plan, session)
             tables = open_sides.describe(dest, query)
             since = parse_since(options.since, dest, tables.info) if options.since else None
-            spec = open_sides.compared(plan, tables, options.columns, since)
+            spec = open_sides.comparison_spec(plan, tables, options.columns, since)
             inexact = inexact_key_columns(plan, spec.key_columns, session) if spec.key else {}
             bounds = _bounds(dest, spec)
             sample = options.same or (_sample(dest, options, bounds, log) if options.sample else None)
@@ -97,7 +97,7 @@ def verify_module(
     warnings = tuple(_warnings(tables, result, spec, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
     return VerificationResult(
-        comparison=result, compared=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
+        comparison=result, spec=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
     )
 
 
@@ -112,7 +112,7 @@ def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
             tables = open_sides.describe(dest, _query(plan))
             try:
                 since = parse_since(options.since, dest, tables.info) if options.since else None
-                open_sides.compared(plan, tables, options.columns, since)
+                open_sides.comparison_spec(plan, tables, options.columns, since)
             except (ColumnMissing, ConfigurationInvalid) as error:
                 return error
     except PipekitError:
