@@ -205,7 +205,7 @@ def _paired(
             raise equal.refusal(f"{_shown(other)} and {_shown(mine)} are both at the source")
         theirs = unpaired_extra.pop(form, written)
         if theirs is written:
-            if spec.bounded:
+            if spec.since_only:
                 # the row was not compared, because its watermark is below --since
                 continue
             if not spec.partial:

@@ -65,7 +65,7 @@ def comparison_spec(plan: Plan, tables: Tables, names: Sequence[str], since: Sin
         columns=columns,
         key=tuple(positions[name] for name in key),
         partial=bool(find_placeholders(plan.source_query, registry.dialect(plan.source.kind))),
-        bounded=since is not None,
+        since_only=since is not None,
         ascii_only=dialect.folds_ascii_only,
         signed_zero=dialect.keeps_signed_zero,
         one_per_key=one_per_key,

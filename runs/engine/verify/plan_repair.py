@@ -97,7 +97,7 @@ def _deletes(plan: Plan, result: VerificationResult) -> bool:
 
 def _all_compared(result: VerificationResult) -> bool:
     """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
-    return not result.spec.bounded or result.comparison.range_keys is not None
+    return not result.spec.since_only or result.comparison.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
