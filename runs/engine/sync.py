@@ -41,7 +41,8 @@ from runs.engine.watermarks.warnings import future_warnings, implied_warnings
 from runs.jrunner.job import Job
 
 T = TypeVar("T")
-Step = Generator[Event, None, T]
+# the events of a step, which returns its result
+StepEvents = Generator[Event, None, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ def failure_hooks(planned: Sequence[Hook | None]) -> Iterator[Event]:
         yield Warned(f"A failure hook failed: {type(error).__name__}: {error}")
 
 
-def _without_events(work: Step[T]) -> T:
+def _without_events(work: StepEvents[T]) -> T:
     """Execute a step whose events an earlier attempt has yielded; return its result."""
     while True:
         try:
@@ -155,7 +156,7 @@ def _without_events(work: Step[T]) -> T:
             return result
 
 
-def _timed(step: str, work: Step[T]) -> Step[T]:
+def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
     started = time.monotonic()
     yield StepStarted(step)
     point(f"{step}.started")
@@ -165,7 +166,7 @@ def _timed(step: str, work: Step[T]) -> Step[T]:
     return result
 
 
-def _resolve(plan: Plan) -> Step[Resolved]:
+def _resolve(plan: Plan) -> StepEvents[Resolved]:
     values: dict[str, str] = {}
     for event in bounds.resolve_named(plan):
         if isinstance(event, WatermarkResolved):
@@ -185,7 +186,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
     return Resolved(query=query, bound=bound, table=table)
 
 
-def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
+def _stage(plan: Plan, resolved: Resolved) -> StepEvents[Job]:
     """Describe the query's columns, prepare the staging table, and return the job that fills it."""
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
     with open_session(plan.source, Cap.READ) as session:
@@ -208,7 +209,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
     return transfer_job
 
 
-def _transfer(plan: Plan, transfer_job: Job) -> Step[int]:
+def _transfer(plan: Plan, transfer_job: Job) -> StepEvents[int]:
     rows = 0
     for event in transfer_rows(plan, transfer_job):
         if isinstance(event, Staged):
