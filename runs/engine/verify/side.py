@@ -56,7 +56,7 @@ class ComparisonSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class QueryAndTable:
     """The module's query with its columns, and the table that it fills, as both are now."""
 
     query: str

@@ -25,7 +25,7 @@ from runs.engine.verify.inexact_key_columns import inexact_key_columns
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import ComparisonResult
 from runs.engine.verify.samples import Sample, choose_sample
-from runs.engine.verify.side import ComparisonSpec, Tables
+from runs.engine.verify.side import ComparisonSpec, QueryAndTable
 from runs.engine.verify.since import Since, parse_since
 from runs.engine.watermarks.bounds import resolve_named
 
@@ -76,13 +76,13 @@ def verify_module(
     with ExitStack() as stack:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
-            tables = open_sides.describe(dest, query)
-            since = parse_since(options.since, dest, tables.info) if options.since else None
-            spec = open_sides.comparison_spec(plan, tables, options.columns, since)
+            described = open_sides.describe(dest, query)
+            since = parse_since(options.since, dest, described.info) if options.since else None
+            spec = open_sides.comparison_spec(plan, described, options.columns, since)
             inexact = inexact_key_columns(plan, spec.key_columns, session) if spec.key else {}
             key_range = _key_range(dest, spec)
             sample = options.same or (_sample(dest, options, key_range, log) if options.sample else None)
-        both = open_sides.open_sides(plan, tables, spec, since, stack)
+        both = open_sides.open_sides(plan, described, spec, since, stack)
         log(both.why)
         comparison = Comparison(
             both.source,
@@ -94,7 +94,7 @@ def verify_module(
         )
         with comparison:
             result = _compare(comparison, key_range, sample)
-    warnings = tuple(_warnings(tables, result, spec, is_part=bool(options.since or sample)))
+    warnings = tuple(_warnings(described, result, spec, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
     return VerificationResult(
         comparison=result, spec=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
@@ -109,10 +109,10 @@ def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
     try:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
-            tables = open_sides.describe(dest, _query(plan))
+            described = open_sides.describe(dest, _query(plan))
             try:
-                since = parse_since(options.since, dest, tables.info) if options.since else None
-                open_sides.comparison_spec(plan, tables, options.columns, since)
+                since = parse_since(options.since, dest, described.info) if options.since else None
+                open_sides.comparison_spec(plan, described, options.columns, since)
             except (ColumnMissing, ConfigurationInvalid) as error:
                 return error
     except PipekitError:
@@ -120,9 +120,11 @@ def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
     return None
 
 
-def _warnings(tables: Tables, result: ComparisonResult, spec: ComparisonSpec, *, is_part: bool) -> Iterator[str]:
-    filled = {column.dest_name for column in tables.columns}
-    if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
+def _warnings(
+    described: QueryAndTable, result: ComparisonResult, spec: ComparisonSpec, *, is_part: bool
+) -> Iterator[str]:
+    filled = {column.dest_name for column in described.columns}
+    if unfilled := [column.name for column in described.info.columns if column.name not in filled]:
         yield (
             f"The destination has columns that the query does not fill; they are not compared: {', '.join(unfilled)}."
         )
