@@ -21,7 +21,7 @@ from runs.engine.verify.since import Since
 _RowHash = Callable[[Sequence[HashedColumn]], str]
 
 
-class ServerSides:
+class ServerSideFactory:
     """Makes the sides of one comparison that hash their rows themselves."""
 
     def __init__(self, plan: Plan, described: QueryAndTable, spec: ComparisonSpec, since: Since | None) -> None:

@@ -20,7 +20,7 @@ from runs.engine.plan import Plan
 from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName, order_type
-from runs.engine.verify.open_server_sides import ServerSides
+from runs.engine.verify.open_server_sides import ServerSideFactory
 from runs.engine.verify.side import ComparisonSpec, QueryAndTable, Side, Sides
 from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
@@ -98,11 +98,11 @@ def open_sides(
     plan: Plan, described: QueryAndTable, spec: ComparisonSpec, since: Since | None, stack: ExitStack
 ) -> Sides:
     """Open both sides; the stack closes them. Rows are hashed by their own system if it can, else here."""
-    servers = ServerSides(plan, described, spec, since)
-    both = servers.both(stack)
+    factory = ServerSideFactory(plan, described, spec, since)
+    both = factory.both(stack)
     if isinstance(both, Sides):
         return both
-    shared = both if plan.source.kind == plan.destination.kind else servers.shared(stack)
+    shared = both if plan.source.kind == plan.destination.kind else factory.shared(stack)
     own = {} if isinstance(shared, NotHashed) else shared
     source: Side = own.get("source") or _streamed_source(plan, described, spec, since, stack, shared=bool(own))
     destination: Side = own.get("destination") or _streamed_destination(plan, spec, since, stack, shared=bool(own))
