@@ -37,6 +37,7 @@ ALONE = {
     "connections/sdk/arrow/compute.py": "Arrow's functions, for readers and writers of all systems",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
     "connections/sdk/capabilities.py": "a promise to authors of connectors; imports nothing",
+    "connections/sdk/daemon_thread.py": "for connection tests and notifications",
     "connections/sdk/process_memory.py": "the first import of every process; imports nothing",
     "connections/sdk/row_counts.py": "one check, for writers with and without Arrow",
     "connections/sdk/session_cleanup.py": "shared by jrunner and the connectors",

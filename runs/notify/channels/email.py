@@ -16,9 +16,10 @@ from django.core.mail import EmailMessage
 from django.core.mail.message import SafeMIMEText, sanitize_address
 from django.core.mail.utils import DNS_NAME
 
+from connections.sdk.daemon_thread import in_daemon_thread
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
-from connections.url.addresses import in_daemon_thread, parsed
+from connections.url.addresses import parsed
 from runs.models.setting import Setting
 from runs.notify import channels
 from runs.notify.channels.addresses import EventLoop
