@@ -47,6 +47,7 @@ ALONE = {
     "runs/cli/exit_code_by_status.py": "for all commands that wait",
     "runs/engine/hooks.py": "a step of a run",
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
+    "runs/jrunner/routes/same_file.py": "for a route and for verifications",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",
     "runs/models/storable.py": "for rows, and for what notifications say of them",
     "runs/notify/recipients.py": "known without importing the clients of SMTP and HTTP",

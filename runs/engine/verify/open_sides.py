@@ -11,7 +11,6 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.row_hash import NotHashed
-from connections.url.parse import sharing_file
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.destination import Destination
@@ -24,6 +23,7 @@ from runs.engine.verify.open_server_sides import ServerSideFactory
 from runs.engine.verify.side import ComparisonSpec, QueryAndTable, Side, Sides
 from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
+from runs.jrunner.routes.same_file import mark_same_file
 
 
 def describe(dest: Destination, query: str) -> QueryAndTable:
@@ -128,7 +128,7 @@ def _streamed_source(
         return add_predicate(described.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        sharing_file(plan.source, plan.destination)[0],
+        mark_same_file(plan.source, plan.destination)[0],
         query=query,
         read=described.columns,
         spec=spec,
@@ -153,7 +153,7 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        sharing_file(plan.source, plan.destination)[1],
+        mark_same_file(plan.source, plan.destination)[1],
         query=query,
         read=spec.columns,
         spec=spec,
