@@ -40,7 +40,7 @@ class State:
         return bool(self.url.host) and not self.url.host.startswith("/") and not self.parameters.options.get("embedded")
 
 
-def steps(state: State, *, write: bool) -> Iterator[tuple[str, Callable[[State], str]]]:
+def applicable_steps(state: State, *, write: bool) -> Iterator[tuple[str, Callable[[State], str]]]:
     """Yield the names and functions of the steps. Each step sets what later ones use, and which of them apply."""
     yield "secret", _secret
     yield "url", _url

@@ -76,7 +76,7 @@ _LIBPQ = frozenset(
 )
 
 
-def settings(parameters: ConnectionParameters) -> dict[str, str]:
+def libpq_settings(parameters: ConnectionParameters) -> dict[str, str]:
     """Return the libpq keywords for a connection; ``host`` may be a socket directory.
 
     With the option ``embedded`` (a data directory) the server there is started if it is not running. The password is
