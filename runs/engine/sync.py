@@ -111,7 +111,7 @@ def _after_publish(
     plan: Plan, resolved: Resolved, staged: StagedRows, succeeded: Collection[int] = ()
 ) -> Iterator[Event]:
     if delete_extra.deletes(plan):
-        yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
+        yield from _timed("reconcile", delete_extra.delete_extra_rows(plan, staged))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
     yield from _success_hooks(plan, succeeded)

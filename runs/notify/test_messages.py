@@ -9,7 +9,7 @@ from runs.models.notification import Channel, new_delivery_id
 from runs.models.setting import Setting, current_settings
 from runs.notify import messages
 from runs.notify.delivery import post_event, send_mail
-from runs.notify.recipients import recipients, wanted_channels
+from runs.notify.recipients import mail_recipients, wanted_channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ def _send_test(channel: Channel, settings: Setting) -> ChannelResult:
     try:
         if channel == Channel.EMAIL:
             remark = send_mail(messages.test_mail(settings), settings)
-            message = remark or f"sent to {', '.join(recipients(settings))}"
+            message = remark or f"sent to {', '.join(mail_recipients(settings))}"
             return ChannelResult(channel=channel, ok=not remark, message=message)
         post_event({"event": "test"}, settings, delivery_id=new_delivery_id())
         return ChannelResult(channel=channel, ok=True, message=f"posted to {settings.webhook_url}")

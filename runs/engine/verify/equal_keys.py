@@ -21,7 +21,7 @@ from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
-from runs.engine.verify.canonical import canonical, folded
+from runs.engine.verify.canonical import canonical_values, folded
 from runs.engine.verify.differences import Differences, DifferingKey
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue
@@ -117,7 +117,7 @@ class KeyMatcher:
             # each side writes it in its session's time zone
             with suppress(ValueError, OverflowError):
                 return dt.datetime.fromisoformat(text).astimezone(dt.UTC).isoformat()
-        form = canonical(pa.array([text]), column.data_type)
+        form = canonical_values(pa.array([text]), column.data_type)
         if column.collation:
             form = folded(form, column.collation, ascii_only=self._spec.ascii_only)
         return str(form[0])

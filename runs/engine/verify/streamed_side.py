@@ -23,7 +23,7 @@ from connections.sdk.schema import Column
 from connections.sdk.types import to_arrow
 from runs.engine.segments import Grid, RangeGrid, Segment
 from runs.engine.verify import shared_hash
-from runs.engine.verify.canonical import canonical, folded, has_form
+from runs.engine.verify.canonical import canonical_values, folded, has_form
 from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000
@@ -147,7 +147,7 @@ class StreamedSide:
             arrays, names = [], []
             for position, column in enumerate(self._spec.columns):
                 array = self._stripped(batch.column(self._positions[position]))
-                form = canonical(array, column.data_type, signed_zero=self._spec.signed_zero)
+                form = canonical_values(array, column.data_type, signed_zero=self._spec.signed_zero)
                 if column.collation and position in self._spec.key:
                     form = folded(form, column.collation, ascii_only=self._spec.ascii_only)
                 arrays.append(form)

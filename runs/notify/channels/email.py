@@ -24,7 +24,7 @@ from runs.models.setting import Setting
 from runs.notify import channels
 from runs.notify.channels.addresses import EventLoop
 from runs.notify.messages import Mail, line
-from runs.notify.recipients import recipients
+from runs.notify.recipients import mail_recipients
 
 _SUBMISSION, _SMTPS = 587, 465
 # seconds to wait for the answer to QUIT, after the mail has been accepted
@@ -39,7 +39,7 @@ def send(mail: Mail, settings: Setting) -> str:
 
     Raise a PipekitError if no recipient was accepted.
     """
-    smtp, to = conf.PIPEKIT.smtp, recipients(settings)
+    smtp, to = conf.PIPEKIT.smtp, mail_recipients(settings)
     if not smtp.host:
         raise ConfigurationInvalid("There is no mail server.", hint="Set smtp.host in config.yaml.")
     if not to:

@@ -107,7 +107,7 @@ def test_prune_is_started_once_a_day_and_not_when_the_clock_has_just_jumped(
         def launch(self, words: list[str], *, log: object) -> None:
             started.append(words)
 
-    monkeypatch.setattr(housekeeping, "launcher", RecordingLauncher)
+    monkeypatch.setattr(housekeeping, "configured_launcher", RecordingLauncher)
 
     def prunes(now: dt.datetime, unbroken: dt.timedelta) -> bool:
         fields = {"at": now, "finished_at": now, "unbroken_since": now - unbroken}
