@@ -15,9 +15,10 @@ from django.core.exceptions import ValidationError
 from connections import registry
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
-from modules import column_names, overlap, watermark_types
+from modules import column_names, watermark_types
 from modules.choices import DuplicateKeys
 from modules.cron import grammar as cron_grammar
+from modules.overlap import overlap_problem
 from modules.query.placeholders import check_placeholders, find_placeholders
 from modules.strategies import traits_of
 
@@ -132,7 +133,7 @@ def _latest(module: Module) -> FieldErrors:
 def _overlap(module: Module) -> FieldErrors:
     if not module.overlap:
         return
-    if problem := overlap.problem(module.overlap):
+    if problem := overlap_problem(module.overlap):
         yield "overlap", problem
     elif traits_of(module.merge_strategy).only_adds and not module.watermark_column:
         yield "overlap", "Without a watermark column everything is read anyway. Name one, or leave overlap empty."
