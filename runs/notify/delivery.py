@@ -99,7 +99,7 @@ def _into_posts(due: NotificationQuerySet, now: dt.datetime) -> list[list[Notifi
 
 def _deliver_by_mail(rows: Sequence[Notification], settings: Setting) -> str:
     key = " ".join(row.delivery_id for row in rows)
-    return send_mail(messages.mail([row.about for row in rows], settings, key=key), settings)
+    return send_mail(messages.notification_mail([row.about for row in rows], settings, key=key), settings)
 
 
 def _deliver_by_webhook(rows: Sequence[Notification], settings: Setting) -> str:
