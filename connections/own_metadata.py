@@ -12,15 +12,14 @@ from django.db import connection as metadata
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.files import protection
 from connections.sdk.files.file_check import check_file
-from connections.url import parse
-from connections.url.parse import ConnectionUrl
+from connections.url.parse import ConnectionUrl, parse_url
 
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 def check_url(text: str, kind: str) -> None:
     """Raise UrlInvalid if the URL is malformed, Protected if it names Pipekit's own files or metadata database."""
-    url = parse.parse(text, kind)
+    url = parse_url(text, kind)
     if url.is_file:
         check_file(url.path, protection.current())
     if url.kind == "postgresql" and metadata.vendor == "postgresql" and _is_metadata(url):

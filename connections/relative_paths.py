@@ -12,7 +12,7 @@ from django.conf import settings
 
 from connections.models import Connection
 from connections.sdk.errors import PipekitError
-from connections.url import parse
+from connections.url.parse import parse_url
 
 
 def warnings(connections: Iterable[Connection]) -> Iterator[str]:
@@ -34,7 +34,7 @@ def relative_path(connection: Connection) -> str:
     if directory := (connection.options or {}).get("embedded"):
         return "" if str(directory).startswith(("/", "~")) else str(directory)
     try:
-        url = parse.parse(connection.jdbc_url, connection.driver.kind)
+        url = parse_url(connection.jdbc_url, connection.driver.kind)
     except PipekitError:
         # reported where the connection is saved or used
         return ""

@@ -18,7 +18,8 @@ from connections.admin.forms import PERMISSION, ConnectionForm, for_user
 from connections.models import Connection, Driver
 from connections.probe import Result
 from connections.sdk.errors import PipekitError
-from connections.secrets import binding, references
+from connections.secrets import binding
+from connections.secrets.references import store
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
 
@@ -218,7 +219,7 @@ def _secret(reference: str) -> str:
     name = reference.removeprefix("$")
     source, unreadable = None, None
     try:
-        source = references.store().source(name)
+        source = store().source(name)
     except PipekitError as error:
         unreadable = error
     return html.render("connections/secret.html", reference=reference, name=name, source=source, error=unreadable)

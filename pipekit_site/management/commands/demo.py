@@ -26,7 +26,7 @@ class Command(BaseCommand):
             else:
                 self.stdout.write("There is no demo in this data directory.")
             return
-        self.exit_code = ExitCode.DONE if demo.run(_console()) else ExitCode.FAILED
+        self.exit_code = ExitCode.DONE if demo.run_demo(_console()) else ExitCode.FAILED
 
 
 def _console() -> Console:

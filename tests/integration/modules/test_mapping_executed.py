@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connections.sdk.sql.dialect import Dialect
 from modules.query.column_mapping import MappedColumn, map_columns
-from modules.query.outline import outline
+from modules.query.outline import parse_outline
 from modules.query.rewrite import add_predicate, no_rows, select_columns
 from tests.integration.modules.conftest import System
 from tests.queries.grammar import Drawn, queries
@@ -64,7 +64,7 @@ def _result_name(column: MappedColumn, dialect: Dialect) -> str:
 
 
 def _check_expression(system: System, query: str, column: MappedColumn, index: int) -> None:
-    first = outline(query, system.dialect).items[0][0].start
+    first = parse_outline(query, system.dialect).items[0][0].start
     both = f"{query[:first]}{column.source_expression} AS pipekit_check, {query[first:]}"
     if " ORDER" in both.upper():
         return
