@@ -1,4 +1,4 @@
-"""Sizes of folders and files: a folder can be overlooked at a glance, and a file holds one concept."""
+"""Limits the sizes of folders and files: a folder is understood at a glance, and a file contains one concept."""
 
 from __future__ import annotations
 
