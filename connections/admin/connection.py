@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
-from connections import recorded_test
+from connections import record_test_result
 from connections.admin.forms import PERMISSION, ConnectionForm, for_user
 from connections.models import Connection, Driver
 from connections.probe import Result
@@ -165,7 +165,7 @@ class ConnectionAdmin(BaseAdmin):
             self.message_user(request, f"{message} manage.py testconnection NAME.", messages.WARNING)
             return None
         for connection in selected:
-            result = recorded_test.run_test(connection)
+            result = record_test_result.run_test(connection)
             self.message_user(request, _test_message(result), messages.SUCCESS if result.ok else messages.ERROR)
         return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 

@@ -61,11 +61,6 @@ def select_highest(query: str, dialect: Dialect, column: str, *, result_name: st
     return _wrapped(query, parts, dialect, around=around, columns=mapping.columns)
 
 
-def no_rows(query: str, dialect: Dialect) -> str:
-    """Return a query with the same columns and no rows, for probing."""
-    return _wrapped(query, parse_outline(query, dialect), dialect, around=_where("1 = 0"))
-
-
 def _where(condition: str) -> tuple[str, str]:
     return "SELECT * FROM", f" WHERE {condition}"
 

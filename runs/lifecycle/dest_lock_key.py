@@ -1,4 +1,4 @@
-"""The key of a destination table; a unique index on it allows one active run. The same table has the same key.
+"""The key of a destination table, unique among active runs: a second run of the same table is refused (see `insert`).
 
 Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym, a table without a schema
 under a search_path that a role sets) have different keys. Publishes of one table exclude each other on the server, too.

@@ -1,4 +1,4 @@
-"""Subject and text of notification mails, made from the payloads in the outbox by the templates in runs/notify.
+"""Subject and text of notification mails, from payloads in the outbox and templates in `runs/templates/runs/notify`.
 
 Names and errors are reduced to one line of visible text, and secrets are redacted.
 """

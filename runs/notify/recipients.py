@@ -1,4 +1,4 @@
-"""Where notifications go: the mail recipients, the webhook's URL, and the channels that have one."""
+"""The recipients of notifications: mail addresses, the webhook's URL, and the channels that are configured."""
 
 from __future__ import annotations
 

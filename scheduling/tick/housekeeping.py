@@ -1,4 +1,4 @@
-"""What a tick does besides starting runs: it starts `prune` once a day and reports modules that have become overdue."""
+"""The housekeeping of a tick: starts `prune` once a day and reports modules that have become overdue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes of folders and files: a folder can be overlooked at a glance, and a file holds one concept."""
+"""Limits the sizes of folders and files: a folder is understood at a glance, and a file contains one concept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALL = {
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
 # the others, and why they stand alone
 ALONE = {
-    "connections/recorded_test.py": "the test of a stored connection, for the command and the admin",
+    "connections/record_test_result.py": "the test of a stored connection, for the command and the admin",
     "connections/sdk/arrow/batches.py": "sizes of batches, for every reader",
     "connections/sdk/arrow/compute.py": "Arrow's functions, for readers and writers of all systems",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from difflib import get_close_matches
 from typing import Any
 
-from connections import recorded_test
+from connections import record_test_result
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.models import Connection
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if connection is None:
             message = f"There is no connection “{name}”."
             raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=ExitCode.NOT_FOUND)
-        result = recorded_test.run_test(connection, write=options["write"], on_step=self._show)
+        result = record_test_result.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         self.exit_code = ExitCode.DONE if result.ok else ExitCode.FAILED
 

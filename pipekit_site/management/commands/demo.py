@@ -1,4 +1,4 @@
-"""`manage.py demo`: syncs sample tables with each strategy into an embedded PostgreSQL; needs nothing but Python."""
+"""`manage.py demo`: sync sample tables with each strategy into an embedded PostgreSQL; needs nothing but Python."""
 
 from __future__ import annotations
 

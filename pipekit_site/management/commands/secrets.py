@@ -1,4 +1,4 @@
-"""`manage.py secrets set|list|check`: the secrets that `$NAME` references name. Values are never arguments or shown."""
+"""`manage.py secrets`: set, list and check the secrets of `$NAME` references. Values are never arguments or shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQL of each merge strategy. Each of its modules is a strategy, except for `statement`, which all use."""
+"""The SQL statements of the merge strategies, one file per strategy; `statement` is shared by all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py scheduler`: the tick in a loop, for machines without cron."""
+"""`manage.py scheduler`: run the tick every minute, for machines without cron."""
 
 from __future__ import annotations
 

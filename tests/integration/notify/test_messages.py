@@ -1,4 +1,4 @@
-"""The text of mails: plain text, made with one query for the settings, that says what is reported."""
+"""The text of notification mails: plain text, the footer, and a single query for the settings."""
 
 from __future__ import annotations
 
