@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Iterator
+
+from django.utils import timezone
 
 from connections.sdk.formatting import one_line
 from runs import logs
@@ -12,6 +15,8 @@ from runs.models import GroupRun, Run
 
 # seconds between two polls
 _POLL_SECONDS = 0.3
+# how long after its end a run's process may write the last line of the log
+_LAST_LINE = dt.timedelta(seconds=2)
 
 
 def watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
@@ -48,8 +53,8 @@ def follow_log(run: Run, *, follow: bool) -> Iterator[str]:
     """Yield the log, and with ``follow`` what is appended to it until the run has ended or its row was deleted."""
     offset = 0
     while True:
-        # the status is read before the log, so that nothing written before the end is missed
-        is_last = not follow or _has_ended(run)
+        # decided before the log is read, so that nothing written until then is missed
+        is_last = not follow or _is_complete(run)
         while (chunk := logs.read(run, offset))[1] > offset:
             text, offset = chunk
             yield text
@@ -58,10 +63,17 @@ def follow_log(run: Run, *, follow: bool) -> Iterator[str]:
         time.sleep(_POLL_SECONDS)
 
 
-def _has_ended(run: Run) -> bool:
+def _is_complete(run: Run) -> bool:
+    """Return whether nothing is appended to the log any more.
+
+    The process of a run writes the last line after the final status.
+    """
     try:
         run.refresh_from_db()
         reap_if_dead(run)
     except Run.DoesNotExist:
         return True
-    return run.is_final
+    if not run.is_final:
+        return False
+    is_writing = run.process is not None and run.process.is_here()
+    return not is_writing or run.finished_at is None or timezone.now() - run.finished_at > _LAST_LINE

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from modules.models import Module
 from runs import logs
 from runs.cli import follow
 from runs.lifecycle.cancel import CancelResult, stop_execution
 from runs.models import GroupRun, Run
+from runs.models.states import Status
 from runs.process import identity
 from tests.factories import GroupRunFactory, RunFactory, create_running_run
 from tests.harness.bench import Bench
@@ -134,6 +138,17 @@ def test_runlog_follows_a_log_until_the_run_has_ended(orders: Module) -> None:
     process.communicate(timeout=120)
     assert process.returncode == 0
     assert manage("runlog", str(run.pk)).out == result.out
+
+
+@pytest.mark.django_db
+def test_following_a_log_waits_for_the_line_that_the_process_writes_after_the_final_status(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_text("publish done\n")
+    code = f"import time; time.sleep(0.7); open({str(log)!r}, 'a').write('ended: success\\n')"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        values = identity.of_pid(process.pid).as_fields()
+        run = RunFactory.create(status=Status.SUCCESS, finished_at=timezone.now(), log_path=str(log), **values)
+        assert "".join(follow.follow_log(run, follow=True)) == "publish done\nended: success\n"
 
 
 def test_the_error_of_a_run_process_that_cannot_start_is_in_the_log_of_the_run(
