@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,13 @@ from runs.models.transitions import IllegalTransition
 from runs.process import identity
 from runs.verifications import cancel as verification_cancel
 from runs.verifications import launch
+from tests.factories import change_settings
 from tests.harness.bench import Bench
 from tests.processes.commands import alive, call, manage, start, stopped, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# takes a fault point and the words of a command
+Hanging = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +34,11 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def modules(bench: Bench, save_module: Callable[..., Module]) -> list[str]:
-    """Save two modules of two rows each, one of which is missing in the destination of the first."""
+    """Save two modules of two rows each, one of which is missing in the destination of the first.
+
+    Heartbeats are rare, so that a process is hardly ever stopped during one, which would leave the metadata locked.
+    """
+    change_settings(heartbeat_seconds=60)
     bench.at_source("CREATE TABLE s (id INTEGER, name TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     bench.at_destination("CREATE SCHEMA sync")
     for name in ("orders", "items"):
@@ -41,11 +48,20 @@ def modules(bench: Bench, save_module: Callable[..., Module]) -> list[str]:
     return ["orders", "items"]
 
 
-def hanging(point: str, *words: str) -> subprocess.Popen[str]:
-    """Start a command that stops itself at the fault point and answers no signal but SIGKILL; wait until it has."""
-    process = start(*words, PIPEKIT_FAULTS=f"{point}=stop")
-    wait_until(lambda: stopped(process.pid))
-    return process
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    """Start commands that stop themselves at a fault point and answer no signal but SIGKILL, which they get at last."""
+    processes = list[subprocess.Popen[str]]()
+
+    def start_hanging(point: str, *words: str) -> subprocess.Popen[str]:
+        processes.append(process := start(*words, PIPEKIT_FAULTS=f"{point}=stop"))
+        wait_until(lambda: stopped(process.pid))
+        return process
+
+    yield start_hanging
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def code(process: subprocess.Popen[str]) -> int:
@@ -59,7 +75,7 @@ def code_of(row: Verification) -> str:
     return str((row.error or {}).get("code", row.status))
 
 
-def test_the_command_ends_a_verification_that_hangs(modules: list[str]) -> None:
+def test_the_command_ends_a_verification_that_hangs(modules: list[str], hanging: Hanging) -> None:
     process = hanging("verification.compared", "verifymodule", "orders")
     row = Verification.objects.get()
     result = call("verifymodule", "orders", "--cancel")
@@ -69,7 +85,7 @@ def test_the_command_ends_a_verification_that_hangs(modules: list[str]) -> None:
 
 
 @pytest.mark.matrix
-def test_cancelrun_ends_a_verification_by_its_number(modules: list[str]) -> None:
+def test_cancelrun_ends_a_verification_by_its_number(modules: list[str], hanging: Hanging) -> None:
     process = hanging("verification.compared", "verifymodule", "orders")
     row = Verification.objects.get()
     result = call("cancelrun", "--verification", str(row.pk))
@@ -80,7 +96,9 @@ def test_cancelrun_ends_a_verification_by_its_number(modules: list[str]) -> None
 
 
 @pytest.mark.matrix
-def test_the_verifications_that_waited_for_one_that_was_killed_are_executed(modules: list[str]) -> None:
+def test_the_verifications_that_waited_for_one_that_was_killed_are_executed(
+    modules: list[str], hanging: Hanging
+) -> None:
     rows = [
         Verification.objects.create(module=module, module_name=module.name) for module in Module.objects.order_by("pk")
     ]
@@ -134,7 +152,9 @@ def test_a_verification_that_runs_is_not_started_again_by_another_process(module
 
 
 @pytest.mark.matrix
-def test_the_repair_run_of_a_verification_that_is_killed_ends_with_it(modules: list[str], bench: Bench) -> None:
+def test_the_repair_run_of_a_verification_that_is_killed_ends_with_it(
+    modules: list[str], bench: Bench, hanging: Hanging
+) -> None:
     process = hanging("publish.begun", "verifymodule", "orders", "--repair")
     row, run = Verification.objects.get(), Run.objects.get()
     assert call("verifymodule", "orders", "--cancel").code == 0
