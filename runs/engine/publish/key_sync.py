@@ -16,12 +16,21 @@ from connections.sdk.sql.foreign_keys import Deletion
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import select_columns
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
+from runs.engine.events import (
+    Event,
+    MergeSqlBuilt,
+    Published,
+    Reconciled,
+    Staged,
+    TransactionEvents,
+    Unconfirmed,
+    Warned,
+)
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys, key_order, safety_limits, side_effects
 from runs.engine.publish.checks import check_deleted
-from runs.engine.publish.commit import CommitKind, publish_transaction
+from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.transfer import job, transfer
@@ -72,18 +81,22 @@ def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
 
 
 def _delete(plan: Plan, table: TableName, read: int) -> Iterator[Event]:
-    events: list[Event] = []
-    with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.KEY_SYNC) as commit:
-        if commit.published is None:
-            deleted = _delete_missing(dest, table, read, events)
-            commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    events: TransactionEvents = []
+    try:
+        with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.KEY_SYNC) as commit:
+            if commit.published is None:
+                deleted = _delete_missing(dest, table, read, events)
+                commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    except CommitUnknown:
+        yield Unconfirmed(tuple(events))
+        raise
     point("reconcile.after_commit")
     # none if an earlier attempt has executed the transaction
     yield from events
-    yield Reconciled(commit.result.deleted or 0)
+    yield Reconciled(commit.result.deleted or 0, recovered=commit.result.recovered)
 
 
-def _delete_missing(dest: Destination, table: TableName, read: int, events: list[Event]) -> int:
+def _delete_missing(dest: Destination, table: TableName, read: int, events: TransactionEvents) -> int:
     plan, dialect = dest.plan, dest.dialect
     _check_keys(dest, table, read)
     counting = dialect.count_missing(dest.table, table, plan.merge_key)
