@@ -93,7 +93,11 @@ def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
     for run in selected:
-        text = RESULT_TEXTS[cancel_execution(run)]
+        try:
+            text = RESULT_TEXTS[cancel_execution(run)]
+        except PipekitError as error:
+            messages.error(request, f"{error.message} {error.hint}")
+            continue
         messages.info(request, html.render("runs/messages/row.html", row=run, text=text))
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
