@@ -61,18 +61,28 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None:
-            self._finish(Status.DRY_RUN if self.run.dry_run else Status.SUCCESS)
-        elif isinstance(error, KeyboardInterrupt):
-            self._fail(Cancelled("The run was cancelled; nothing was published after that."))
-        elif isinstance(error, PipekitError):
-            self._fail(error)
-        elif isinstance(error, Exception):
-            self.log("".join(traceback.format_exception(kind, error, trace)))
-            self._fail(InternalError.from_exception(error, log="The run's log"))
-        else:
+        if error is not None and not isinstance(error, Exception | KeyboardInterrupt):
             return False
+        status = Status.DRY_RUN if self.run.dry_run else Status.SUCCESS
+        results, self._unwritten = self._unwritten, {}
+        if error is not None:
+            failure = self._log_failure(error)
+            status = _status_after(failure)
+            results["error"] = {key: _storable(value) for key, value in failure.as_dict().items()}
+        finish_run(self.run, status, {**results, "finished_at": timezone.now()}, log=self.log)
         return True
+
+    def _log_failure(self, error: Exception | KeyboardInterrupt) -> PipekitError:
+        """Log what left the block, and return it as the run's error."""
+        if isinstance(error, PipekitError):
+            failure = error
+        elif isinstance(error, KeyboardInterrupt):
+            failure = Cancelled("The run was cancelled; nothing was published after that.")
+        else:
+            self.log("".join(traceback.format_exception(error)))
+            failure = InternalError.from_exception(error, log="The run's log")
+        self.log("\n".join(filter(None, (f"failed: {failure.message}", failure.hint, failure.detail))))
+        return failure
 
     def log(self, text: str) -> None:
         """Append a line to the run's log."""
@@ -217,20 +227,11 @@ class Recorder:
             self._unwritten = {**fields, **self._unwritten}
             self.log(f"the metadata could not be written: {error}")
 
-    def _fail(self, error: PipekitError) -> None:
-        redacted = {key: _storable(value) for key, value in error.as_dict().items()}
-        self.log("\n".join(filter(None, (f"failed: {error.message}", error.hint, error.detail))))
-        status = Status.ERROR
-        if isinstance(error, Cancelled):
-            status = Status.CANCELLED
-        elif isinstance(error, Refused):
-            status = Status.REFUSED
-        self._finish(status, error=redacted)
 
-    def _finish(self, status: Status, **results: Any) -> None:
-        results = {**self._unwritten, **results, "finished_at": timezone.now()}
-        self._unwritten = {}
-        finish_run(self.run, status, results, log=self.log)
+def _status_after(failure: PipekitError) -> Status:
+    if isinstance(failure, Cancelled):
+        return Status.CANCELLED
+    return Status.REFUSED if isinstance(failure, Refused) else Status.ERROR
 
 
 def _storable(text: str) -> str:
