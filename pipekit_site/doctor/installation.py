@@ -239,7 +239,7 @@ def jrunner() -> str:
 
 def connection(row: Connection) -> str:
     """Test one connection, without saving the result."""
-    result = probe.probe(row.parameters, name=row.name, kind=row.driver.kind, write=row.dest_modules.exists())
+    result = probe.probe(row.parameters, name=row.name, kind=row.driver.kind, write=row.is_destination)
     if result.error:
         raise ConfigurationInvalid(result.message, hint=result.error["hint"])
     return result.message

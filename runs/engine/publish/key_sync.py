@@ -40,7 +40,7 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
     """Delete the rows that the source no longer has, yielding events; the last one is Reconciled."""
     keys = tuple(next(c for c in columns if c.dest_name == name) for name in plan.merge_key)
     with Destination.open(plan) as dest:
-        table = keys_table(dest)
+        table = dest.dialect.keys_table(plan.module)
         typed = make_empty(dest, table, keys)
         claim = dest.staging_claim()
     query, read = key_query(plan, base_query, keys), 0
@@ -56,11 +56,6 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
             yield event
     point("reconcile.keys_read")
     yield from _delete(plan, table, read)
-
-
-def keys_table(dest: Destination) -> TableName:
-    """Return the staging table of the keys. No module name contains a `#`, so its name is unique."""
-    return TableName(dest.staging.schema, f"{dest.staging.table}#keys")
 
 
 def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
