@@ -1,1 +1,1 @@
-"""How to reach a system: connections, URLs, secrets, connectors, connection tests."""
+"""Connections to systems, with their URLs, secrets, connectors and tests."""

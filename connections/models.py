@@ -15,8 +15,8 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.manifest import Manifest
 from connections.sdk.parameters import REFERENCE, ConnectionParameters
 from connections.secrets import binding as secret_binding
-from connections.secrets import references as secrets
 from connections.secrets.binding import Binding
+from connections.secrets.references import store
 
 # Names are typed on command lines and become parts of file names.
 NAME = RegexValidator(
@@ -202,7 +202,7 @@ class Connection(Timestamped):
         Raises SecretMissing if a secret is not set, or its reference was entered for another target.
         """
         self.check_binding()
-        resolve = secrets.store().resolve
+        resolve = store().resolve
         return ConnectionParameters(
             kind=self.driver.kind,
             url=self.jdbc_url,

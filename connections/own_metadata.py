@@ -12,15 +12,14 @@ from django.db import connection as metadata
 from connections import registry
 from connections.sdk.files import protection
 from connections.sdk.files.file_check import check_file
-from connections.url import parse
-from connections.url.parse import ConnectionUrl
+from connections.url.parse import ConnectionUrl, database_of, parse_url
 
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 def check_url(text: str, kind: str) -> None:
     """Raise UrlInvalid if the URL is malformed, Protected if it names Pipekit's own files or metadata database."""
-    url = parse.parse(text, kind)
+    url = parse_url(text, kind)
     if url.is_file:
         check_file(url.path, protection.current())
     elif url.kind == metadata.vendor and _is_metadata(url):
@@ -39,7 +38,7 @@ def _is_metadata(url: ConnectionUrl) -> bool:
     options: dict[str, Any] = settings.get("OPTIONS", {})
     host = str(settings["HOST"] or options.get("host") or "")
     port = str(settings["PORT"] or options.get("port") or url.default_port)
-    if parse.database_of(url) != settings["NAME"] or str(url.port or url.default_port) != port:
+    if database_of(url) != settings["NAME"] or str(url.port or url.default_port) != port:
         return False
     return url.host == host or bool(_addresses(url.host) & _addresses(host))
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from connections import registry
 from connections.models import Connection
 from connections.sdk.errors import PipekitError
-from connections.url import parse
+from connections.url.parse import parse_url
 
 
 def warnings(connections: Iterable[Connection]) -> Iterator[str]:
@@ -35,7 +35,7 @@ def relative_path(connection: Connection) -> str:
     try:
         if server := registry.local_server(connection.driver.kind, connection.options):
             return "" if server.directory.startswith(("/", "~")) else server.directory
-        url = parse.parse(connection.jdbc_url, connection.driver.kind)
+        url = parse_url(connection.jdbc_url, connection.driver.kind)
     except PipekitError:
         # reported where the connection is saved or used
         return ""

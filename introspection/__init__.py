@@ -1,1 +1,1 @@
-"""What a source contains (to come)."""
+"""Reserved for the introspection of sources."""

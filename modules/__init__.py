@@ -1,1 +1,1 @@
-"""What to sync: modules, their groups, watermarks and hooks, their validation and history."""
+"""Modules, which define what is synced, and groups of modules; their validation and history."""

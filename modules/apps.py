@@ -1,4 +1,4 @@
-"""The Django app `modules`: tells connections which of them are destinations."""
+"""The Django app `modules`; registers the check whether a connection is a destination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choices of modules, hooks and groups, for validation, the engine and the admin. No Django.
+"""Choices of modules, hooks and groups, except for the merge strategies, which are in `modules.strategies`. No Django.
 
 The values are stored and exported, so they must not change.
 """

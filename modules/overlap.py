@@ -12,13 +12,13 @@ _PARTS = re.compile(_PART, re.IGNORECASE)
 _INTERVAL = re.compile(rf"{_PART}((\s+|\s*,\s*|\s+and\s+){_PART})*", re.IGNORECASE)
 
 
-def number(text: str) -> Decimal | None:
+def overlap_number(text: str) -> Decimal | None:
     """Return the overlap as a number of at least 0, or None if it is not one."""
     text = text.strip()
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
-def interval(text: str) -> dt.timedelta | None:
+def overlap_interval(text: str) -> dt.timedelta | None:
     """Return the overlap as an interval such as ``2 days`` or ``1 hour 30 minutes``, or None if it is not one.
 
     Raises OverflowError for one of more than a billion days.
@@ -29,12 +29,12 @@ def interval(text: str) -> dt.timedelta | None:
     return sum(parts, dt.timedelta())
 
 
-def problem(text: str) -> str:
+def overlap_problem(text: str) -> str:
     """Return an error message, or an empty string if the overlap is valid."""
     if _NUMBER.fullmatch(text.strip()):
         return ""
     try:
-        length = interval(text)
+        length = overlap_interval(text)
     except OverflowError:
         length = dt.timedelta.max
     if length is not None:

@@ -15,16 +15,17 @@ from django.core.exceptions import ValidationError
 from connections import registry
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import KEYS_SUFFIX, TableName
-from modules import column_names, overlap, watermark_types
+from modules import column_names, watermark_types
 from modules.choices import DuplicateKeys
 from modules.cron import grammar as cron_grammar
+from modules.overlap import overlap_problem
 from modules.query.placeholders import check_placeholders, find_placeholders
 from modules.strategies import traits_of
 
 if TYPE_CHECKING:
     from modules.models import Hook, Module
 
-Findings = Iterator[tuple[str, str]]
+FieldErrors = Iterator[tuple[str, str]]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # PostgreSQL's limit is 63 bytes, and the staging table of key_sync has the module's name and a suffix
@@ -52,7 +53,7 @@ def _error_text(error: PipekitError) -> str:
     return f"{error.message} {error.hint}".strip()
 
 
-def _name(module: Module) -> Findings:
+def _name(module: Module) -> FieldErrors:
     if not module.name:
         return
     if len(module.name) > NAME_BYTES:
@@ -68,7 +69,7 @@ def _name(module: Module) -> Findings:
         )
 
 
-def _dest_table(module: Module) -> Findings:
+def _dest_table(module: Module) -> FieldErrors:
     if not module.dest_table or module.dest_connection_id is None:
         return
     try:
@@ -78,7 +79,7 @@ def _dest_table(module: Module) -> Findings:
         yield "dest_table", _error_text(error)
 
 
-def _placeholders(module: Module) -> Findings:
+def _placeholders(module: Module) -> FieldErrors:
     if not module.source_query or module.source_connection_id is None:
         return
     try:
@@ -99,7 +100,7 @@ def _is_bounded(module: Module) -> bool:
         return False
 
 
-def _strategy(module: Module) -> Findings:
+def _strategy(module: Module) -> FieldErrors:
     if traits_of(module.merge_strategy).needs_key and not module.key_columns:
         yield (
             "merge_key",
@@ -120,7 +121,7 @@ def _strategy(module: Module) -> Findings:
         yield "merge_key", f"The merge key names {', '.join(repeated)} more than once. Name each column once."
 
 
-def _latest(module: Module) -> Findings:
+def _latest(module: Module) -> FieldErrors:
     if module.duplicate_keys == DuplicateKeys.KEEP_LATEST and not module.watermark_column:
         yield (
             "duplicate_keys",
@@ -129,10 +130,10 @@ def _latest(module: Module) -> Findings:
         )
 
 
-def _overlap(module: Module) -> Findings:
+def _overlap(module: Module) -> FieldErrors:
     if not module.overlap:
         return
-    if problem := overlap.problem(module.overlap):
+    if problem := overlap_problem(module.overlap):
         yield "overlap", problem
     elif traits_of(module.merge_strategy).only_adds and not module.watermark_column:
         yield "overlap", "Without a watermark column everything is read anyway. Name one, or leave overlap empty."
@@ -148,17 +149,17 @@ def cron_problem(module: Module) -> str:
     return ""
 
 
-def _cron(module: Module) -> Findings:
+def _cron(module: Module) -> FieldErrors:
     if problem := cron_problem(module):
         yield "full_refresh_cron", problem
 
 
-def _retries(module: Module) -> Findings:
+def _retries(module: Module) -> FieldErrors:
     if (module.max_retry_delay or 0) < (module.retry_delay or 0):
         yield "max_retry_delay", "The longest wait between retries must not be shorter than the first one, retry_delay."
 
 
-_CHECKS: tuple[Callable[[Module], Findings], ...] = (
+_CHECKS: tuple[Callable[[Module], FieldErrors], ...] = (
     _name,
     _dest_table,
     column_names.column_errors,

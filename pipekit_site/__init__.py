@@ -1,1 +1,1 @@
-"""Wires the apps together: settings, pages, commands of the installation, guides."""
+"""The Django project: settings, pages, commands of the installation, guides."""

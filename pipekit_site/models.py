@@ -1,4 +1,4 @@
-"""The site's own model: recent login attempts, for their rate limit."""
+"""Recent login attempts, recorded to limit their rate."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""When modules and groups run: schedules, the tick, the crontab."""
+"""Scheduling of modules and groups: schedules, the tick, the crontab."""

@@ -13,12 +13,13 @@ from contextlib import contextmanager, suppress
 from django.db import close_old_connections
 from django.utils import timezone
 
-from scheduling.tick import lock, tick
+from scheduling.tick import lock
+from scheduling.tick.tick import tick_and_housekeeping
 
 _log = logging.getLogger(__name__)
 
 
-def loop(write: Callable[[str], object]) -> signal.Signals:
+def tick_until_signal(write: Callable[[str], object]) -> signal.Signals:
     """Tick until SIGTERM or SIGINT and return that signal. A tick in progress is finished first."""
     with _stopping() as (stop, received):
         while not stop.is_set():
@@ -32,7 +33,7 @@ def _tick(write: Callable[[str], object]) -> None:
     now = timezone.now()
     close_old_connections()
     try:
-        report = tick.tick_and_housekeeping(now)
+        report = tick_and_housekeeping(now)
     except lock.TickHangs as error:
         write(f"{now:%H:%M:%S} {error.message} {error.hint}")
         return

@@ -1,4 +1,4 @@
-"""What the crontab line calls. Installed lines hold a hash of this name, so it must not change (see CRONJOBS)."""
+"""The entry point of the crontab line. Installed lines contain a hash of its name: never change it (see CRONJOBS)."""
 
 from __future__ import annotations
 

@@ -13,12 +13,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
-from connections import recorded_test
+from connections import record_test_result
 from connections.admin.forms import PERMISSION, ConnectionForm, for_user
 from connections.models import Connection, Driver
 from connections.probe import Result
 from connections.sdk.errors import PipekitError
-from connections.secrets import binding, references
+from connections.secrets import binding
+from connections.secrets.references import store
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
 
@@ -164,7 +165,7 @@ class ConnectionAdmin(BaseAdmin):
             self.message_user(request, f"{message} manage.py testconnection NAME.", messages.WARNING)
             return None
         for connection in selected:
-            result = recorded_test.run_test(connection)
+            result = record_test_result.run_test(connection)
             self.message_user(request, _test_message(result), messages.SUCCESS if result.ok else messages.ERROR)
         return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
@@ -218,7 +219,7 @@ def _secret(reference: str) -> str:
     name = reference.removeprefix("$")
     source, unreadable = None, None
     try:
-        source = references.store().source(name)
+        source = store().source(name)
     except PipekitError as error:
         unreadable = error
     return html.render("connections/secret.html", reference=reference, name=name, source=source, error=unreadable)

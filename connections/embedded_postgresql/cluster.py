@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from connections.embedded_postgresql import programs
 from connections.embedded_postgresql.directory_checks import MARKER
+from connections.embedded_postgresql.programs import NEWEST, run_program
 from connections.embedded_postgresql.system_user import SystemUser
 from connections.sdk.files.lock import lock_descriptor
 
@@ -150,8 +150,8 @@ class Cluster:
 
     def run(self, *words: str, text: str = "") -> str:
         """Run a program of the directory's PostgreSQL version, with the descriptor passed on; return its output."""
-        major = int(self.read("PG_VERSION") or programs.NEWEST)
-        return programs.run(words, major=major, user=self.user, fds=[self.handle], text=text)
+        major = int(self.read("PG_VERSION") or NEWEST)
+        return run_program(words, major=major, user=self.user, fds=[self.handle], text=text)
 
     def start(self) -> None:
         """Start the server, with the Unix socket in the data directory only, and wait until it is ready."""

@@ -23,7 +23,7 @@ _SHARED = Path("/var/lib/pipekit")
 _ENVIRONMENT = ("PATH", "TZ", "LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC")
 
 
-def run(words: Sequence[str], *, major: int, user: SystemUser, fds: Sequence[int] = (), text: str = "") -> str:
+def run_program(words: Sequence[str], *, major: int, user: SystemUser, fds: Sequence[int] = (), text: str = "") -> str:
     """Run a PostgreSQL program as ``user`` with ``text`` as its input, and return its output.
 
     Raises CalledProcessError, with the output, if it fails.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROLE = "pipekit"
 _SUPERUSER = "postgres"
 _PASSWORD = ".superuser"
-_QUERIES = files("connections.connectors.postgresql") / "queries"
+_STATEMENTS = files("connections.embedded_postgresql")
 _HBA = f"""\
 # Written by Pipekit at each start.
 local all {_SUPERUSER} scram-sha-256
@@ -47,13 +47,13 @@ def prepare(cluster: Cluster) -> None:
     if cluster.is_prepared:
         return
     with _superuser(cluster, "postgres") as connection:
-        connection.execute(_query("embedded_role"))
+        connection.execute(_statement("create_role"))
         databases = connection.execute(
             "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
         ).fetchall()
     for (database,) in databases:
         with _superuser(cluster, database) as connection:
-            connection.execute(_query("embedded_ownership"))
+            connection.execute(_statement("change_owner"))
     cluster.write(MARKER, "1\n")
 
 
@@ -81,5 +81,5 @@ def _superuser(cluster: Cluster, database: str) -> psycopg.Connection[tuple[Any,
     return psycopg.connect(**settings, autocommit=True)
 
 
-def _query(name: str) -> Any:
-    return cast(Any, (_QUERIES / f"{name}.sql").read_text())
+def _statement(name: str) -> Any:
+    return cast(Any, (_STATEMENTS / f"{name}.sql").read_text())

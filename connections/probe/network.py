@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
+from connections.sdk.daemon_thread import in_daemon_thread
 from connections.sdk.errors import ConnectionFailed, UrlInvalid
 from connections.url import addresses
-from connections.url.addresses import in_daemon_thread
 
 # seconds, for resolving the host name and for opening the port
 TIMEOUT = 10.0

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 
 from connections.probe.result import Result, Step
-from connections.probe.steps import State, steps
+from connections.probe.steps import State, applicable_steps
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.secrets.redaction import redactor
 
 
-def probe(
+def probe_connection(
     resolve: Callable[[], ConnectionParameters],
     *,
     name: str,
@@ -31,7 +31,7 @@ def probe(
     state = State(resolve)
     results: list[Step] = []
     try:
-        for label, function in steps(state, write=write):
+        for label, function in applicable_steps(state, write=write):
             step = _run_step(label, function, state)
             results.append(step)
             on_step(step)

@@ -19,7 +19,7 @@ from connections.sdk.protocols import Connector, Session
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.types import DataType, Kind
-from connections.url import parse
+from connections.url.parse import ConnectionUrl, parse_url, rebuild
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class State:
 
     resolve: Callable[[], ConnectionParameters]
     parameters: ConnectionParameters = field(default_factory=lambda: ConnectionParameters(kind="", url=""))
-    url: parse.ConnectionUrl = field(default_factory=lambda: parse.ConnectionUrl(kind=""))
+    url: ConnectionUrl = field(default_factory=lambda: ConnectionUrl(kind=""))
     addresses: list[str] = field(default_factory=list)
     connector: Connector | None = None
     session: Session | None = None
@@ -41,7 +41,7 @@ class State:
         return bool(self.url.host) and not is_local
 
 
-def steps(state: State, *, write: bool) -> Iterator[tuple[str, Callable[[State], str]]]:
+def applicable_steps(state: State, *, write: bool) -> Iterator[tuple[str, Callable[[State], str]]]:
     """Yield the names and functions of the steps. Each step sets what later ones use, and which of them apply."""
     yield "secret", _secret
     yield "url", _url
@@ -69,8 +69,8 @@ def _secret(state: State) -> str:
 
 
 def _url(state: State) -> str:
-    state.url = parse.parse(state.parameters.url, state.parameters.kind)
-    return parse.rebuild(state.url)
+    state.url = parse_url(state.parameters.url, state.parameters.kind)
+    return rebuild(state.url)
 
 
 def _host(state: State) -> str:

@@ -1,1 +1,1 @@
-"""What a connector is made of: protocols, errors, types, manifest. No Django."""
+"""The SDK for connectors: protocols, errors, types, manifest. No Django."""

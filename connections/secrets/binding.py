@@ -11,7 +11,7 @@ from typing import Any
 
 from connections import options, registry
 from connections.sdk.errors import PipekitError, SecretMissing
-from connections.url import parse
+from connections.url.parse import parse_url
 
 Binding = dict[str, Any]
 
@@ -44,7 +44,7 @@ def references(*, kind: str, password: str, given: Mapping[str, Any]) -> list[st
 
 def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the place secrets are sent to, in JSON types. Raises UrlInvalid."""
-    parts = parse.parse(url, kind)
+    parts = parse_url(url, kind)
     rules = registry.manifest(parts.kind).url
     targets = {one.name for one in rules.properties.values() if one.target} if rules else set()
     values: dict[str, Any] = {

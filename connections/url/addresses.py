@@ -6,12 +6,7 @@ An IPv6 address can embed an IPv4 address that a translator or tunnel delivers t
 from __future__ import annotations
 
 import ipaddress
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TypeVar
 
-T = TypeVar("T")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Cloud metadata services give credentials to every client on the machine; most have a link-local address.
@@ -96,23 +91,3 @@ def parsed(text: str) -> Address | None:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-
-
-def in_daemon_thread(look_up: Callable[[], T]) -> Future[T]:
-    """Call a function that takes no timeout and cannot be stopped, such as ``getaddrinfo``.
-
-    A thread of an executor would hold the process at its end until the resolver answers.
-    """
-    future = Future[T]()
-
-    def work() -> None:
-        # from now on it cannot be cancelled, so that a result can always be set
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(look_up())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    return future

@@ -1,11 +1,10 @@
 """Parses and validates connection URLs, in JDBC form or a system's own, and rebuilds them from the validated parts.
 
-Drivers get only rebuilt URLs. `parse` raises UrlInvalid with the reason and the expected form.
+Drivers get only rebuilt URLs. `parse_url` raises UrlInvalid with the reason and the expected form.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from typing import cast
@@ -13,11 +12,10 @@ from typing import cast
 from connections import registry
 from connections.sdk.errors import UrlInvalid
 from connections.sdk.manifest import UrlRules
-from connections.sdk.parameters import ConnectionParameters
 from connections.url import syntaxes
 from connections.url.parts import ConnectionUrl
 
-__all__ = ["ConnectionUrl", "check", "database_of", "kind_of", "parse", "rebuild", "sharing_file"]
+__all__ = ["ConnectionUrl", "check", "database_of", "kind_of", "parse_url", "rebuild"]
 
 # a scheme, which no path begins with; SQLAlchemy appends the driver after a plus sign
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(\+[A-Za-z0-9_.-]+)?://")
@@ -43,7 +41,7 @@ def kind_of(url: str) -> str:
     )
 
 
-def parse(url: str, kind: str = "") -> ConnectionUrl:
+def parse_url(url: str, kind: str = "") -> ConnectionUrl:
     """Return the validated parts of a URL. Raises UrlInvalid, or ConfigurationInvalid for a kind that does not exist.
 
     With ``kind``, a plain path is accepted as well, and a URL of another kind is refused.
@@ -128,7 +126,7 @@ def database_of(url: ConnectionUrl) -> str:
 
 def check(url: str, kind: str) -> None:
     """Raise UrlInvalid if ``url`` is not a valid URL of ``kind``."""
-    parse(url, kind)
+    parse_url(url, kind)
 
 
 def rebuild(url: ConnectionUrl) -> str:
@@ -149,15 +147,3 @@ def rebuild(url: ConnectionUrl) -> str:
 def _expected(kind: str) -> str:
     rules = _rules(kind)
     return f"Expected: {rules.expected}." if rules else ""
-
-
-def sharing_file(
-    source: ConnectionParameters, destination: ConnectionParameters
-) -> tuple[ConnectionParameters, ConnectionParameters]:
-    """Return both with the option ``same_file`` if they lead to one file, which some systems lock; else unchanged."""
-    if source.kind != destination.kind:
-        return source, destination
-    one, other = (parse(parameters.url, source.kind) for parameters in (source, destination))
-    if not (one.is_file and other.is_file and os.path.realpath(one.path) == os.path.realpath(other.path)):
-        return source, destination
-    return source.with_options(same_file=True), destination.with_options(same_file=True)

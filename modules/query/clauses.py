@@ -69,7 +69,7 @@ class Head:
     limited: bool
 
 
-def clauses(tokens: Sequence[Token], top: Sequence[int], grammar: Grammar) -> list[Clause]:
+def split_clauses(tokens: Sequence[Token], top: Sequence[int], grammar: Grammar) -> list[Clause]:
     """Return the clauses in order, without the query's first keyword."""
     row = ["", *(tokens[index].word or tokens[index].text[:1] for index in top), "", ""]
     result: list[Clause] = []

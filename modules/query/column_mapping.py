@@ -9,7 +9,7 @@ from connections.sdk.errors import QueryInvalid
 from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.aliases import safe_alias
-from modules.query.outline import Outline, outline
+from modules.query.outline import Outline, parse_outline
 from modules.query.pieces import TokenKind
 from modules.query.select_list import Tokens, is_column, is_star, parse_item, trimmed
 from modules.query.tokens import Token
@@ -51,7 +51,7 @@ def map_columns(query: str, dialect: Dialect) -> QueryMapping:
 
     Raise QueryInvalid if it is not a single SELECT, ColumnUnmapped if a column has no certain name.
     """
-    return mapping_of(outline(query, dialect), query, dialect)
+    return mapping_of(parse_outline(query, dialect), query, dialect)
 
 
 def mapping_of(parts: Outline, query: str, dialect: Dialect) -> QueryMapping:

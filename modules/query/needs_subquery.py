@@ -1,4 +1,4 @@
-"""Finds what in a query depends on its whole result, so that a condition needs the query as a subquery."""
+"""Determines why a condition cannot be added to a query's WHERE clause, so that the query must become a subquery."""
 
 from __future__ import annotations
 

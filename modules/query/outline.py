@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
-from modules.query.clauses import SET_OPERATIONS, TAIL, Clause, clauses, pairs_names, select_head
+from modules.query.clauses import SET_OPERATIONS, TAIL, Clause, pairs_names, select_head, split_clauses
 from modules.query.needs_subquery import reason_for_subquery
 from modules.query.refusals import (
     ONE_SELECT,
@@ -46,7 +46,7 @@ class Outline:
     late_limit: bool
 
 
-def outline(query: str, dialect: Dialect) -> Outline:
+def parse_outline(query: str, dialect: Dialect) -> Outline:
     """Return the query's outline. Raise QueryInvalid if it is not a single SELECT."""
     tokens = read(query, dialect)
     inside = [index for index, token in enumerate(tokens) if token.text != ";"]
@@ -74,7 +74,7 @@ def _statement(tokens: tuple[Token, ...], start: int, stop: int, dialect: Dialec
     openings = ("SELECT", "VALUES", *(["FROM"] if dialect.grammar.from_first else []))
     if tokens[begin].word not in openings and tokens[begin].text != "(":
         raise QueryInvalid(f"The query begins with “{tokens[begin].text}”, not with SELECT.", hint=ONE_SELECT)
-    all_clauses = clauses(tokens, [index for index in top if index >= begin], dialect.grammar)
+    all_clauses = split_clauses(tokens, [index for index in top if index >= begin], dialect.grammar)
     refuse_second_statement(tokens, top, all_clauses, dialect)
     # ClickHouse's WITH also names values, which would be visible outside the derived table
     start = start if dialect.grammar.with_names_values else begin

@@ -12,7 +12,7 @@ from connections.sdk.errors import ColumnUnmapped, QueryInvalid
 from connections.sdk.sql.dialect import Dialect
 from modules.query.aliases import suggest
 from modules.query.column_mapping import MappedColumn, QueryMapping, mapping_of
-from modules.query.outline import Outline, outline
+from modules.query.outline import Outline, parse_outline
 from modules.query.tokens import read
 
 Insertion = tuple[int, str]
@@ -28,7 +28,7 @@ def add_predicate(
     ``render`` returns the condition for the expression to compare. ``result_name`` is the column's name at the source,
     needed for ``SELECT *``. Raise ColumnUnmapped for a column that the query does not have.
     """
-    parts = outline(query, dialect)
+    parts = parse_outline(query, dialect)
     mapping = mapping_of(parts, query, dialect)
     if mapping.star:
         name = _outer(_starred(column, result_name, dialect), dialect)
@@ -42,7 +42,7 @@ def add_predicate(
 
 def select_columns(query: str, dialect: Dialect, names: Mapping[str, str]) -> str:
     """Return the query reduced to some of its columns, in the order of ``names``: destination name to source name."""
-    parts = outline(query, dialect)
+    parts = parse_outline(query, dialect)
     mapping = mapping_of(parts, query, dialect)
     if mapping.star:
         selected = [_starred(column, source, dialect) for column, source in names.items()]
@@ -54,16 +54,11 @@ def select_columns(query: str, dialect: Dialect, names: Mapping[str, str]) -> st
 
 def select_highest(query: str, dialect: Dialect, column: str, *, result_name: str = "") -> str:
     """Return a query for the highest value of one of the query's columns, by names as `add_predicate` takes them."""
-    parts = outline(query, dialect)
+    parts = parse_outline(query, dialect)
     mapping = mapping_of(parts, query, dialect)
     selected = _starred(column, result_name, dialect) if mapping.star else _column(mapping, column).alias_text
     around = (f"SELECT MAX({_outer(selected, dialect)}) FROM", "")
     return _wrapped(query, parts, dialect, around=around, columns=mapping.columns)
-
-
-def no_rows(query: str, dialect: Dialect) -> str:
-    """Return a query with the same columns and no rows, for probing."""
-    return _wrapped(query, outline(query, dialect), dialect, around=_where("1 = 0"))
 
 
 def _where(condition: str) -> tuple[str, str]:

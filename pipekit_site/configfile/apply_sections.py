@@ -16,7 +16,7 @@ import yaml
 from django.db import models, transaction
 
 from pipekit_site.configfile.document import Entry
-from pipekit_site.configfile.parse import Reader, state
+from pipekit_site.configfile.parse import Reader, comparable_values
 from pipekit_site.configfile.problems import Findings
 from pipekit_site.configfile.references import References, referring_rows
 from pipekit_site.configfile.save import differ, replace, save_valid_fields
@@ -96,7 +96,7 @@ class Importer:
 
     def _row(self, section: Section, reader: Reader, row: Any, *, entry: Entry) -> None:
         count = len(self.findings.items)
-        stored = state(row, section.fields)
+        stored = comparable_values(row, section.fields)
         keys = reader.keys(entry, [*section.fields, *(part.name for part in section.parts)])
         reader.assign(row, keys, fields=section.fields, shown_by=section.shown_by, why_missing=section.why_missing)
         parts = {p: reader.part(p, row, keys) for p in section.parts if p.name in keys.given}
@@ -110,7 +110,7 @@ class Importer:
             save_valid_fields(row, keys)
         else:
             parts = {part: rows for part, rows in parts.items() if differ(part, row, rows)}
-            changed = state(row, section.fields) != stored or section.is_stale(row)
+            changed = comparable_values(row, section.fields) != stored or section.is_stale(row)
             self._save(section, row, parts=parts, is_changed=changed)
 
     def _save(self, section: Section, row: Any, *, parts: Mapping[Part, list[Any]], is_changed: bool) -> None:

@@ -16,8 +16,7 @@ from pipekit_site.configfile.document import Entry, compose, entries, is_null, t
 from pipekit_site.configfile.export import VERSION, export_sections
 from pipekit_site.configfile.problems import FileInvalid, Findings, suggest
 from pipekit_site.configfile.sections import Section
-from pipekit_site.configfile.trial_copy import private_copy
-from pipekit_site.configfile.trial_copy import state as state_of
+from pipekit_site.configfile.trial_copy import configured_values, private_copy
 
 # attempts to validate a file on a copy while others change the configuration
 _ATTEMPTS = 3
@@ -52,7 +51,7 @@ def import_sections(data: bytes, sections: Sequence[Section], options: ImportOpt
         if options.dry_run:
             return result
         with transaction.atomic():
-            if state_of(sections) == copied:
+            if configured_values(sections) == copied:
                 return _import(root, sections, options, checked=trial)
     raise ConfigurationInvalid(
         "The configuration was changed by another process while this file was validated; nothing was imported.",

@@ -153,7 +153,7 @@ def _suggestion(node: yaml.Node, name_key: str) -> str:
     return ""
 
 
-def state(row: models.Model, fields: Sequence[str]) -> tuple[Any, ...]:
+def comparable_values(row: models.Model, fields: Sequence[str]) -> tuple[Any, ...]:
     """Return the fields' values for comparison, JSON ones as text: 1 is not true, and the order of keys is ignored."""
     values = [getattr(row, row._meta.get_field(name).attname) for name in fields]  # type: ignore[union-attr]
     return tuple(json.dumps(item, sort_keys=True) if isinstance(item, dict | list) else item for item in values)

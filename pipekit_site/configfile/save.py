@@ -11,14 +11,14 @@ from django.db import Error as DatabaseError
 from django.db import models, transaction
 
 from pipekit_site.configfile.export import part_rows
-from pipekit_site.configfile.parse import Keys, state
+from pipekit_site.configfile.parse import Keys, comparable_values
 from pipekit_site.configfile.sections import Part
 
 
 def differ(part: Part, row: models.Model, rows: Sequence[models.Model]) -> bool:
     """Return whether the stored rows of the owner's part differ from ``rows``."""
-    stored = [state(old, part.fields) for old in part_rows(part, row)]
-    return stored != [state(new, part.fields) for new in rows]
+    stored = [comparable_values(old, part.fields) for old in part_rows(part, row)]
+    return stored != [comparable_values(new, part.fields) for new in rows]
 
 
 def replace(part: Part, row: models.Model, rows: Sequence[Any], *, is_new: bool) -> None:

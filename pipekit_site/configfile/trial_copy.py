@@ -17,12 +17,12 @@ _SCHEMA = (
     "SELECT sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 )
 # the stored values that an import depends on, by table
-State = dict[str, list[tuple[Any, ...]]]
+ConfiguredValues = dict[str, list[tuple[Any, ...]]]
 
 
-def state(sections: Sequence[Section]) -> State:
+def configured_values(sections: Sequence[Section]) -> ConfiguredValues:
     """Return the configured fields of the sections' tables, without timestamps and results of connection tests."""
-    values: State = {}
+    values: ConfiguredValues = {}
     for model, fields in _tables(sections):
         columns = [model._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
         values[model._meta.db_table] = list(model._default_manager.order_by("pk").values_list("pk", *columns))
@@ -38,8 +38,10 @@ def _tables(sections: Sequence[Section]) -> Iterator[tuple[type[models.Model], S
 
 
 @contextmanager
-def private_copy(sections: Sequence[Section], blocking_rows: Sequence[models.QuerySet[Any]]) -> Iterator[State]:
-    """Direct the block's queries to the copy; yield the state of the copied rows.
+def private_copy(
+    sections: Sequence[Section], blocking_rows: Sequence[models.QuerySet[Any]]
+) -> Iterator[ConfiguredValues]:
+    """Direct the block's queries to the copy; yield the configured values of the copied rows.
 
     ``blocking_rows`` are rows of other tables that decide what may be removed. The copy does not enforce foreign keys.
     """
@@ -49,7 +51,7 @@ def private_copy(sections: Sequence[Section], blocking_rows: Sequence[models.Que
     try:
         with _read_transaction(live):
             _copy(live, copy, sections, blocking_rows)
-            copied = state(sections)
+            copied = configured_values(sections)
         connections[DEFAULT_DB_ALIAS] = copy
         try:
             yield copied

@@ -72,7 +72,7 @@ class Result:
     difference: tuple[Row | None, Row | None] | None
 
 
-def compare(source: Path, warehouse: str, comparison: Comparison) -> Result:
+def compare_sides(source: Path, warehouse: str, comparison: Comparison) -> Result:
     """Read both sides in parallel, in batches, and stop at the first difference."""
     with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as left, psycopg.connect(warehouse) as right:
         right.execute("SET TimeZone = 'UTC'")

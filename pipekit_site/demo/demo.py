@@ -42,7 +42,7 @@ class Systems:
     warehouse: str
 
 
-def run(console: Console) -> bool:
+def run_demo(console: Console) -> bool:
     """Run the demo; return whether all runs succeeded and source and destination are equal."""
     console.print("[bold]1[/] Starting an embedded PostgreSQL and creating an AS/400-like source ...")
     systems = _set_up()
@@ -117,7 +117,7 @@ def _run_all(console: Console) -> list[Run]:
 def _compare(console: Console, systems: Systems) -> bool:
     equal = True
     for comparison in compare.COMPARISONS:
-        result = compare.compare(systems.source, systems.warehouse, comparison)
+        result = compare.compare_sides(systems.source, systems.warehouse, comparison)
         if result.difference is None:
             console.print(f"  [green]✔[/] {result.module}: all {result.rows:,} rows{comparison.rows} are equal")
         else:

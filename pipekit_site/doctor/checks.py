@@ -53,20 +53,20 @@ class Check:
         return f"{'✔' if self.ok else '✘'} {self.name}: {self.message}{hint}"
 
 
-def as_json(checks: Sequence[Check]) -> str:
+def checks_as_json(checks: Sequence[Check]) -> str:
     """Return the results as the text of one JSON object."""
     result = {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
     return json.dumps(result, ensure_ascii=False, indent=2)
 
 
-def run_all(*, connections: bool = False) -> Iterator[Check]:
+def run_all_checks(*, connections: bool = False) -> Iterator[Check]:
     """Run all checks and yield their results one by one; with ``connections``, test each connection as well."""
-    yield from run(CHECKS)
+    yield from run_checks(CHECKS)
     if connections:
-        yield from run(_connections())
+        yield from run_checks(_connections())
 
 
-def run(checks: Iterable[tuple[str, CheckFunction]]) -> Iterator[Check]:
+def run_checks(checks: Iterable[tuple[str, CheckFunction]]) -> Iterator[Check]:
     """Run the given checks and yield their results one by one."""
     return (_run(name, function) for name, function in checks)
 

@@ -16,8 +16,9 @@ from django.db import connection as metadata
 from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from connections import probe, registry, relative_paths
+from connections import registry, relative_paths
 from connections.models import Connection, Driver
+from connections.probe import probe_connection
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets.references import store
 from pipekit_site.config import config
@@ -239,7 +240,7 @@ def jrunner() -> str:
 
 def connection(row: Connection) -> str:
     """Test one connection, without saving the result."""
-    result = probe.probe(row.parameters, name=row.name, kind=row.driver.kind, write=row.is_destination)
+    result = probe_connection(row.parameters, name=row.name, kind=row.driver.kind, write=row.is_destination)
     if result.error:
         raise ConfigurationInvalid(result.message, hint=result.error["hint"])
     return result.message

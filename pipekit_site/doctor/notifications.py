@@ -10,7 +10,7 @@ from django.utils import timezone
 from connections.sdk.errors import ConfigurationInvalid
 from runs.models.notification import Notification
 from runs.models.setting import current_settings
-from runs.notify.recipients import recipients, wanted_channels
+from runs.notify.recipients import mail_recipients, wanted_channels
 
 _RECENT = dt.timedelta(days=7)
 
@@ -18,7 +18,7 @@ _RECENT = dt.timedelta(days=7)
 def notifications() -> str:
     """Check the delivery of notifications of the last week."""
     settings = current_settings()
-    if recipients(settings) and not conf.PIPEKIT.smtp.host:
+    if mail_recipients(settings) and not conf.PIPEKIT.smtp.host:
         raise ConfigurationInvalid(
             "E-mail recipients are set, but no mail server.", hint="Set smtp.host in config.yaml."
         )

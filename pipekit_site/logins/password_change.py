@@ -1,4 +1,4 @@
-"""The page to change one's own password, with the login's throttle for the check of the old one."""
+"""The password change page; wrong old passwords are throttled as failed logins are."""
 
 from __future__ import annotations
 

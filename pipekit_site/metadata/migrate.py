@@ -38,7 +38,7 @@ def prepare_for(command: str) -> None:
     try:
         _connect(_CONNECT_TIMEOUTS.get(command, 0.0))
         if is_behind():
-            migrate()
+            migrate_metadata()
     except (DatabaseError, InterfaceError) as error:
         raise errors.from_database_error(error) from error
 
@@ -67,7 +67,7 @@ def is_behind() -> bool:
     return not _migration_files() <= applied
 
 
-def migrate() -> None:
+def migrate_metadata() -> None:
     """Migrate, one process at a time. Prints a message to stderr, as stdout is for the command's result."""
     with _lock():
         if is_behind():

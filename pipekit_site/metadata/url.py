@@ -1,4 +1,4 @@
-"""Converts a metadata database's URL to Django's settings, and these to texts without the password.
+"""Converts the metadata database's URL to Django's settings, and formats such settings without the password.
 
 Parameters of the URL override the defaults added here.
 """

@@ -17,7 +17,7 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 from runs.models.notification import Delivery, Notification
 from runs.models.setting import current_settings
-from runs.notify import messages as notification_texts
+from runs.notify.messages import notification_headline, notification_mail
 
 _COLOURS = {
     Delivery.PENDING: ("info", "schedule_send"),
@@ -76,7 +76,7 @@ class NotificationAdmin(ReadOnlyMixin, BaseAdmin):
 
     @display(description="Notification")
     def headline(self, row: Notification) -> str:
-        return notification_texts.headline(row.about)
+        return notification_headline(row.about)
 
     @display(description="State", ordering="status")
     def state(self, row: Notification) -> str:
@@ -105,4 +105,4 @@ class NotificationAdmin(ReadOnlyMixin, BaseAdmin):
 
     @display(description="Text")
     def text(self, row: Any) -> str:
-        return html.code(notification_texts.mail([row.about], current_settings(), key="").text)
+        return html.code(notification_mail([row.about], current_settings(), key="").text)

@@ -138,7 +138,7 @@ class VerificationAdmin(RunHistoryAdmin):
         for row in rows:
             text = RESULT_TEXTS[cancel_verification(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
-        return None
+        return HttpResponseRedirect(html.page_of(rows[0])) if rows and FROM_PAGE in request.POST else None
 
     def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
         """Start one process for each group of modules with the same options; a module's newest selected row counts."""

@@ -1,4 +1,4 @@
-"""What runmodule shows while it runs: steps, progress, waits, retries and warnings, as plain lines."""
+"""Prints the progress of `runmodule`: steps, rows, waits, retries and warnings, as plain lines."""
 
 from __future__ import annotations
 

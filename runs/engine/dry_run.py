@@ -23,7 +23,7 @@ from runs.engine.extract.columns import (
 from runs.engine.extract.query import bounded_query, source_query_event
 from runs.engine.plan import Plan
 from runs.engine.publish import destination_table, unfilled_columns
-from runs.engine.publish.statements import statements, strategy_input
+from runs.engine.publish.statements import publish_statements, strategy_input
 from runs.engine.sessions import for_inspection, open_session
 from runs.engine.strategies import STRATEGIES
 from runs.engine.watermarks.bounds import Bound
@@ -91,7 +91,7 @@ def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *
             )
             built = STRATEGIES[plan.strategy](inputs)
         else:
-            built = statements(dest, columns, table, inputs)
+            built = publish_statements(dest, columns, table, inputs)
     yield from map(Warned, warnings)
     if schema:
         yield MergeSqlBuilt(f"{schema};")

@@ -1,4 +1,4 @@
-"""The events that a run yields. `runs.lifecycle.record` stores them; `runs.cli.text` prints them."""
+"""The events of a run, which `runs.lifecycle.record` stores and `runs.cli.progress` prints."""
 
 from __future__ import annotations
 

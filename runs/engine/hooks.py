@@ -11,7 +11,7 @@ from runs.engine.plan import Hook, RunOn
 from runs.engine.sessions import open_session
 
 
-def run(
+def run_hooks(
     hooks: Sequence[Hook | None], *run_on: RunOn, published: bool = False, succeeded: Collection[int] = ()
 ) -> Generator[Event, None, None]:
     """Run the hooks with these values of ``run_on`` in order, each in its own session and with its text unchanged.

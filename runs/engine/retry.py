@@ -82,9 +82,10 @@ class Budget:
 def run_with_retries(
     plan: Plan, policy: RetryPolicy, *, still_ours: Callable[[], bool]
 ) -> Generator[Event, None, None]:
-    """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two tries.
+    """Execute the plan, retrying as the policy allows; AttemptFailed is yielded between two tries.
 
-    ``still_ours``: see `sync.run`. A hook after success that has succeeded is not executed again by a later attempt.
+    Otherwise, and with ``still_ours``, it does what `sync.execute_plan` does. A hook after success that has succeeded
+    is not executed again by a later attempt.
     """
     budget, published, succeeded = Budget(policy), False, set[int]()
     for number in count(1):

@@ -1,7 +1,8 @@
 """Segments: the parts of a table that one statement compares. Grids: how a segment is divided into smaller parts.
 
 If the first key column is an integer on both sides, a segment is a range of it, which the key's index can find.
-Otherwise the only segment is the whole table, divided by a hash of the key.
+Otherwise the only segment is the whole table, divided by a hash of the key. Verifications compare segments, and the
+plan of a repair contains those that differ.
 """
 
 from __future__ import annotations

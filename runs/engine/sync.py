@@ -14,7 +14,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
-from runs.engine import dry_run, hooks
+from runs.engine import dry_run
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
@@ -28,19 +28,21 @@ from runs.engine.extract import bound_above_source
 from runs.engine.extract.columns import columns_from_probe, with_destination_types
 from runs.engine.extract.query import base_query, bounded_query, repair_query, source_query_event
 from runs.engine.faults import point
+from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
-from runs.engine.publish.publish import publish
+from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
 from runs.engine.sessions import open_session
-from runs.engine.transfer import job, transfer
+from runs.engine.transfer import build_job, transfer_rows
 from runs.engine.watermarks import bounds
 from runs.engine.watermarks.types import check_watermark_types
 from runs.engine.watermarks.warnings import future_warnings, implied_warnings
 from runs.jrunner.job import Job
 
 T = TypeVar("T")
-Step = Generator[Event, None, T]
+# the events of a step, which returns its result
+StepEvents = Generator[Event, None, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class Disowned(Exception):
     """The run failed, but it was cancelled, finalized or deleted before: its process executes nothing more of it."""
 
 
-def run(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
+def execute_plan(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
     """Execute the plan, yielding events.
 
     Raises a PipekitError on any failure, and any other exception for an error of Pipekit itself, after the failure
@@ -78,12 +80,12 @@ def attempt(plan: Plan) -> Iterator[Event]:
         resolved = yield from _timed("resolve", _resolve(plan))
         yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table)
         return
-    yield from hooks.run(plan.hooks, RunOn.BEFORE)
+    yield from run_hooks(plan.hooks, RunOn.BEFORE)
     resolved = yield from _timed("resolve", _resolve(plan))
     transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
     staged = StagedRows(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
-    yield from _timed("publish", publish(plan, staged))
+    yield from _timed("publish", publish_staged(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
         # checked last, because key_sync may have removed the row with the highest value
@@ -109,20 +111,20 @@ def _after_publish(
     plan: Plan, resolved: Resolved, staged: StagedRows, succeeded: Collection[int] = ()
 ) -> Iterator[Event]:
     if delete_extra.deletes(plan):
-        yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
+        yield from _timed("reconcile", delete_extra.delete_extra_rows(plan, staged))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
     yield from _success_hooks(plan, succeeded)
 
 
 def _success_hooks(plan: Plan, succeeded: Collection[int]) -> Iterator[Event]:
-    yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS, published=True, succeeded=succeeded))
+    yield from _timed("hooks", run_hooks(plan.hooks, RunOn.SUCCESS, published=True, succeeded=succeeded))
 
 
 def after_success(plan: Plan) -> Iterator[Event]:
     """Run the hooks for any result, after the last attempt succeeded."""
     if not plan.dry_run:
-        yield from hooks.run(plan.hooks, RunOn.ALWAYS, published=True)
+        yield from run_hooks(plan.hooks, RunOn.ALWAYS, published=True)
         point("run.done")
 
 
@@ -137,14 +139,14 @@ def after_failure(plan: Plan, error: Exception, *, still_ours: Callable[[], bool
 def failure_hooks(planned: Sequence[Hook | None]) -> Iterator[Event]:
     """Run the hooks for a failure. Their own errors become warnings, so that they do not hide the run's error."""
     try:
-        yield from hooks.run(planned, RunOn.FAILURE, RunOn.ALWAYS)
+        yield from run_hooks(planned, RunOn.FAILURE, RunOn.ALWAYS)
     except PipekitError as error:
         yield Warned(error.message)
     except Exception as error:
         yield Warned(f"A failure hook failed: {type(error).__name__}: {error}")
 
 
-def _without_events(work: Step[T]) -> T:
+def _without_events(work: StepEvents[T]) -> T:
     """Execute a step whose events an earlier attempt has yielded; return its result."""
     while True:
         try:
@@ -154,7 +156,7 @@ def _without_events(work: Step[T]) -> T:
             return result
 
 
-def _timed(step: str, work: Step[T]) -> Step[T]:
+def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
     started = time.monotonic()
     yield StepStarted(step)
     point(f"{step}.started")
@@ -164,7 +166,7 @@ def _timed(step: str, work: Step[T]) -> Step[T]:
     return result
 
 
-def _resolve(plan: Plan) -> Step[Resolved]:
+def _resolve(plan: Plan) -> StepEvents[Resolved]:
     values: dict[str, str] = {}
     for event in bounds.resolve_named(plan):
         if isinstance(event, WatermarkResolved):
@@ -184,7 +186,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
     return Resolved(query=query, bound=bound, table=table)
 
 
-def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
+def _stage(plan: Plan, resolved: Resolved) -> StepEvents[Job]:
     """Describe the query's columns, prepare the staging table, and return the job that fills it."""
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
     with open_session(plan.source, Cap.READ) as session:
@@ -200,16 +202,16 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
         warnings += unfilled_columns.warnings(dest, resolved.table, columns)
         warnings += implied_warnings(plan, resolved.table, columns)
         typed = staging.prepare(dest, columns)
-        transfer_job = job(
+        transfer_job = build_job(
             plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim()
         )
     yield from map(Warned, warnings)
     return transfer_job
 
 
-def _transfer(plan: Plan, transfer_job: Job) -> Step[int]:
+def _transfer(plan: Plan, transfer_job: Job) -> StepEvents[int]:
     rows = 0
-    for event in transfer(plan, transfer_job):
+    for event in transfer_rows(plan, transfer_job):
         if isinstance(event, Staged):
             rows = event.rows
         yield event

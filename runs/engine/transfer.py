@@ -56,7 +56,7 @@ def command() -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
 
 
-def job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], typed: bool, claim: Claim) -> Job:
+def build_job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], typed: bool, claim: Claim) -> Job:
     """Return the job that copies the query's rows into a staging table. ``typed``: see `Job`."""
     options: dict[str, Any] = {
         "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
@@ -76,7 +76,7 @@ def job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], 
     )
 
 
-def transfer(plan: Plan, work: Job) -> Iterator[Event]:
+def transfer_rows(plan: Plan, work: Job) -> Iterator[Event]:
     """Copy the rows, yielding events; the last one is Staged.
 
     Raises the error that jrunner reports, Lost when it died without reporting one, NoProgress when it is idle for
@@ -124,7 +124,7 @@ def _send_job(child: subprocess.Popen[bytes], work: Job) -> None:
         child.stdin.write(json.dumps(work.as_json()).encode())
         child.stdin.close()
     except BrokenPipeError:
-        # it died at once, which `transfer` reports when the result is missing
+        # it died at once, which `transfer_rows` reports when the result is missing
         return
 
 

@@ -11,7 +11,8 @@ import time
 from connections.sdk.process_memory import keep_private
 from connections.secrets.redaction import RedactingFilter
 from runs.jrunner import flags
-from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals, run
+from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals
+from runs.jrunner.supervise import run_supervised
 from runs.jrunner.transfer import JobTransfer
 
 # variables of libpq and the server that would change a session
@@ -35,12 +36,12 @@ def main(arguments: list[str]) -> int:
     options = flags.parse(arguments)
     if options.job:
         parent.follow(cancellation)
-        return run(JobTransfer(cancellation).run, cancellation, parent)
+        return run_supervised(JobTransfer(cancellation).run, cancellation, parent)
     # imported late: a job needs none of it
     from runs.jrunner import flags_transfer
 
     transfer = flags_transfer.PrintTransfer if options.f else flags_transfer.FlagsTransfer
-    return run(transfer(options, cancellation).run, cancellation, None)
+    return run_supervised(transfer(options, cancellation).run, cancellation, None)
 
 
 def isolate() -> None:

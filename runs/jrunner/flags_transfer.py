@@ -23,7 +23,7 @@ from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_validation import is_type
 from connections.sdk.types import DataType, Kind
-from connections.url import parse
+from connections.url.parse import kind_of
 from runs.jrunner import protection_file
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
@@ -83,7 +83,7 @@ def _protect() -> None:
 
 def _parameters(url: str, username: str, password: str, name: str, *, create: bool = False) -> ConnectionParameters:
     return ConnectionParameters(
-        kind=parse.kind_of(url),
+        kind=kind_of(url),
         url=url,
         username=username,
         password=_secret(password, name),

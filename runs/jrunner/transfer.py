@@ -13,7 +13,7 @@ from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.progress_reports import periodic_reports
 from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.choose import choose
+from runs.jrunner.routes.choose import choose_route
 
 
 class Transfer:
@@ -45,7 +45,7 @@ class Transfer:
             periodic_reports(self.reporter, no_progress_timeout=no_progress_timeout),
             lock_wait_reports.reported_to(self.reporter.waiting),
         ):
-            route = choose(job)
+            route = choose_route(job)
             self.reporter.route(route.name, route.why)
             return route.name, route.copy(job, self.reporter, self.cancellation)
 

@@ -1,1 +1,1 @@
-"""Start the process of a run."""
+"""Launchers, which start the process of a run."""

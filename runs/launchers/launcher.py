@@ -37,7 +37,7 @@ class Launcher(Protocol):
         ...
 
 
-def launcher() -> Launcher:
+def configured_launcher() -> Launcher:
     """Return the configured launcher."""
     path = getattr(settings, "RUN_LAUNCHER", "runs.launchers.local.LocalProcess")
     return cast(Launcher, import_string(path)())

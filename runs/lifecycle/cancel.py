@@ -13,9 +13,9 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from connections.sdk.errors import PipekitError
 from runs import logs
-from runs.launchers.launcher import launcher
+from runs.launchers.launcher import configured_launcher
 from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.reap import reap
+from runs.lifecycle.reap import reap_row
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution
 from runs.models.states import Status
@@ -48,7 +48,7 @@ def cancel_execution(row: Execution) -> CancelResult:
         return CancelResult.ENDED
     if result is CancelResult.REQUESTED:
         try:
-            launcher().launch(["cancelrun", *row.CANCEL_OPTIONS, str(row.pk)], log=row.log_file)
+            configured_launcher().launch(["cancelrun", *row.CANCEL_OPTIONS, str(row.pk)], log=row.log_file)
         except PipekitError as error:
             # the request stands, and the run's own process sees it
             logs.write(row, f"cancel: {error.message}")
@@ -90,7 +90,7 @@ def _request(row: Execution) -> CancelResult:
 def _finalize_without_process(row: Execution) -> None:
     """Finalize the row if its process is dead or has not started yet."""
     if seems_dead(row):
-        reap(row)
+        reap_row(row)
     elif row.status == Status.QUEUED:
         # if its process has started meanwhile, that sees the request
         with suppress(IllegalTransition):

@@ -1,4 +1,4 @@
-"""The key of a destination table; a unique index on it allows one active run. The same table has the same key.
+"""The key of a destination table, unique among active runs: a second run of the same table is refused (see `insert`).
 
 Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym, a table without a schema
 under a search_path that a role sets) have different keys. Publishes of one table exclude each other on the server, too.
@@ -15,8 +15,7 @@ from connections import registry
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from connections.url import parse
-from connections.url.parse import ConnectionUrl
+from connections.url.parse import ConnectionUrl, database_of, parse_url
 from modules.models import Module
 
 _MAX_KEY_LENGTH = 1000
@@ -43,7 +42,7 @@ def is_key_of_table(key: str, module: Module, table: TableName) -> bool:
         return True
     connection = module.dest_connection
     kind = connection.driver.kind
-    url = parse.parse(connection.jdbc_url, kind=kind)
+    url = parse_url(connection.jdbc_url, kind=kind)
     address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
     schema = table.schema or registry.dialect(kind).default_schema
     return key == _shortened(f"{kind}:{address}:{schema}.{table.table}")
@@ -66,7 +65,7 @@ def table_without_url_schema(module: Module) -> TableName | None:
 
 def _key(module: Module, table: TableName) -> str:
     connection = module.dest_connection
-    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
+    url = parse_url(connection.jdbc_url, kind=connection.driver.kind)
     # the kind “jdbc” stands for many systems; its form is the name of the system
     system = f"{url.kind}:{url.form}" if url.kind == "jdbc" else url.kind
     parameters = ConnectionParameters(kind=url.kind, url=connection.jdbc_url, options=connection.options or {})
@@ -83,7 +82,7 @@ def _address(connection: Connection, url: ConnectionUrl) -> str:
     """Return server and database, or the file."""
     if url.is_file:
         return os.path.realpath(url.path)
-    database = parse.database_of(url)
+    database = database_of(url)
     if server := registry.local_server(connection.driver.kind, connection.options):
         # the URL only names the database
         return f"{os.path.realpath(Path(server.directory).expanduser())}:{url.default_port}/{database}"

@@ -147,7 +147,7 @@ def _hooks_without_plan(run: Run, settings: Setting | None) -> Iterator[Event]:
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
-        return sync.run(plan, still_ours=lambda: _still_ours(run))
+        return sync.execute_plan(plan, still_ours=lambda: _still_ours(run))
     return run_with_retries(plan, _retry_policy(_module(run)), still_ours=lambda: _still_ours(run))
 
 

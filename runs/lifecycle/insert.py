@@ -17,7 +17,7 @@ from modules.models import Group, Module
 from runs.lifecycle.build_plan import strategy_of
 from runs.lifecycle.dest_lock_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.reap import reap, reap_if_dead
+from runs.lifecycle.reap import reap_if_dead, reap_row
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy, without_secrets
 from runs.models.states import Status
@@ -161,7 +161,7 @@ def _finalize_dead_conflicts(wanted: Run) -> None:
                 hint=f"Wait for it, or stop it: manage.py cancelrun {other.pk}.",
                 detail=str(other.pk),
             )
-        reap(other)
+        reap_row(other)
 
 
 def _finalize_dead_group_runs(group: Group) -> None:

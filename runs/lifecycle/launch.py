@@ -11,7 +11,7 @@ from connections.sdk.errors import PipekitError
 from modules.models import Group, Module
 from runs import logs
 from runs.engine.faults import point
-from runs.launchers.launcher import launcher
+from runs.launchers.launcher import configured_launcher
 from runs.lifecycle.insert import RunRequest, queue_group_run, queue_run
 from runs.lifecycle.metadata_retry import close_if_broken
 from runs.logs import Logged
@@ -48,7 +48,7 @@ def launch_group_run(
 def _start(row: Run | GroupRun, kind: str) -> None:
     point("launch.queued")
     try:
-        process = launcher().launch(["carryout", kind, str(row.pk)], log=row.log_file)
+        process = configured_launcher().launch(["carryout", kind, str(row.pk)], log=row.log_file)
     except PipekitError as error:
         row.finish_error(error.as_dict())
         return

@@ -68,11 +68,11 @@ def reap_all(*, seconds: float = math.inf) -> int:
 
 
 def reap_if_dead(row: Execution) -> bool:
-    """Finalize the row if its process is dead; return whether this call did it (see `reap`)."""
-    return not row.is_final and seems_dead(row) and reap(row)
+    """Finalize the row if its process is dead; return whether this call did it (see `reap_row`)."""
+    return not row.is_final and seems_dead(row) and reap_row(row)
 
 
-def reap(row: Execution) -> bool:
+def reap_row(row: Execution) -> bool:
     """Finalize a row whose process seems dead. Safe to call concurrently.
 
     A run whose commit record exists is a success. A group run is finalized once none of its runs is active, a

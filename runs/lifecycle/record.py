@@ -1,4 +1,4 @@
-"""Records the engine's events in the run's row and log. No other module does.
+"""Records the engine's events in the run's row and log.
 
 If the metadata database is busy or unavailable, values are kept and written with the next event, or with the final
 state (see `finish`).

@@ -1,4 +1,4 @@
-"""What runs, group runs and verifications have in common: what started them, when they ran, and how they end."""
+"""The abstract base class of runs, group runs and verifications, and the ways in which they are started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States of runs and group runs: which hold the lock, which are final, and from which others these are reached."""
+"""The states of runs and group runs: which hold the lock, which are final, and the transitions between them."""
 
 from __future__ import annotations
 

@@ -19,11 +19,10 @@ from django.utils import timezone
 from connections.sdk.errors import InternalError, PipekitError
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
-from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
+from runs.models.notification import Channel, Notification, NotificationQuerySet
 from runs.models.setting import Setting, current_settings
 from runs.models.storable import storable
 from runs.notify import messages
-from runs.notify.recipients import recipients, wanted_channels
 
 # rate limit: at most this many mails per window, and only digests after the first SINGLE_MAILS
 WINDOW = dt.timedelta(minutes=10)
@@ -100,24 +99,26 @@ def _into_posts(due: NotificationQuerySet, now: dt.datetime) -> list[list[Notifi
 
 def _deliver_by_mail(rows: Sequence[Notification], settings: Setting) -> str:
     key = " ".join(row.delivery_id for row in rows)
-    return _send_mail(messages.mail([row.about for row in rows], settings, key=key), settings)
+    return send_mail(messages.notification_mail([row.about for row in rows], settings, key=key), settings)
 
 
 def _deliver_by_webhook(rows: Sequence[Notification], settings: Setting) -> str:
     for row in rows:
         event = {**row.about, "url": messages.link(row.about, settings) or None}
-        _post_event(event, settings, delivery_id=row.delivery_id)
+        post_event(event, settings, delivery_id=row.delivery_id)
     return ""
 
 
-def _send_mail(mail: messages.Mail, settings: Setting) -> str:
+def send_mail(mail: messages.Mail, settings: Setting) -> str:
+    """Send a mail; return a remark about recipients that were refused, or an empty string."""
     # imported here, because most ticks have nothing to send
     from runs.notify.channels import email
 
     return email.send(mail, settings)
 
 
-def _post_event(event: dict[str, Any], settings: Setting, *, delivery_id: str) -> None:
+def post_event(event: dict[str, Any], settings: Setting, *, delivery_id: str) -> None:
+    """Post an event to the webhook."""
     from runs.notify.channels import webhook
 
     webhook.post(event, settings, delivery_id=delivery_id)
@@ -139,34 +140,3 @@ def _error_text(error: Exception) -> str:
         _log.error("A notification could not be sent.", exc_info=error)
         error = InternalError(f"{type(error).__name__}: {error}")
     return str(storable(redactor().text(" ".join(filter(None, (error.message, error.hint, error.detail))))))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelResult:
-    """The result of a test message on one channel."""
-
-    channel: Channel
-    ok: bool
-    message: str
-    hint: str = ""
-
-
-def send_tests() -> list[ChannelResult]:
-    """Send a test message directly, without the outbox, on every configured channel."""
-    settings = current_settings()
-    return [_send_test(channel, settings) for channel in wanted_channels(settings)]
-
-
-def _send_test(channel: Channel, settings: Setting) -> ChannelResult:
-    try:
-        if channel == Channel.EMAIL:
-            remark = _send_mail(messages.test_mail(settings), settings)
-            message = remark or f"sent to {', '.join(recipients(settings))}"
-            return ChannelResult(channel=channel, ok=not remark, message=message)
-        _post_event({"event": "test"}, settings, delivery_id=new_delivery_id())
-        return ChannelResult(channel=channel, ok=True, message=f"posted to {settings.webhook_url}")
-    except PipekitError as error:
-        message = " ".join(filter(None, (error.message, error.detail)))
-        return ChannelResult(
-            channel=channel, ok=False, message=redactor().text(message), hint=redactor().text(error.hint)
-        )

@@ -1,4 +1,4 @@
-"""Subject and text of notification mails, made from the payloads in the outbox by the templates in runs/notify.
+"""Subject and text of notification mails, from payloads in the outbox and templates in `runs/templates/runs/notify`.
 
 Names and errors are reduced to one line of visible text, and secrets are redacted.
 """
@@ -51,7 +51,7 @@ def timestamp(at: dt.datetime | None) -> str | None:
     return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
-def mail(events: Sequence[Payload], settings: Setting, *, key: str) -> Mail:
+def notification_mail(events: Sequence[Payload], settings: Setting, *, key: str) -> Mail:
     """Return the mail for one event, or a digest for several."""
     return _one(events[0], key, settings) if len(events) == 1 else _digest(events, key, settings)
 
@@ -70,7 +70,7 @@ def link(payload: Payload, settings: Setting) -> str:
     return ""
 
 
-def headline(payload: Payload) -> str:
+def notification_headline(payload: Payload) -> str:
     """Return the event in one sentence."""
     counts = ((payload.get(kind) or 0, kind) for kind in ("missing", "extra", "different"))
     return sentence(
@@ -127,7 +127,7 @@ def _event(payload: Payload, settings: Setting) -> dict[str, Any]:
     error = payload.get("error") or {}
     is_missed = payload.get("event") == NotificationKind.MISSED
     return {
-        "headline": headline(payload),
+        "headline": notification_headline(payload),
         "message": line(error.get("message", ""), 2000),
         "hint": line(error.get("hint", ""), 1000),
         "code": "" if is_missed else line(error.get("code", ""), 60),

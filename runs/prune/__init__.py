@@ -13,7 +13,7 @@ from runs.prune.files import prune_logs
 from runs.prune.result import Pruned
 from runs.prune.rows import prune_group_runs, prune_notifications, prune_runs, prune_verifications
 
-__all__ = ["Pruned", "prune"]
+__all__ = ["Pruned", "remove_expired"]
 
 # destinations first: the runs in the metadata tell which leftovers belong to this installation
 _STEPS: tuple[Callable[[dt.datetime, bool], Iterable[Pruned]], ...] = (
@@ -26,7 +26,7 @@ _STEPS: tuple[Callable[[dt.datetime, bool], Iterable[Pruned]], ...] = (
 )
 
 
-def prune(now: dt.datetime, *, dry_run: bool = False) -> Iterator[Pruned]:
+def remove_expired(now: dt.datetime, *, dry_run: bool = False) -> Iterator[Pruned]:
     """Remove what is past its retention and yield what was removed, or with ``dry_run`` what would be."""
     for step in _STEPS:
         yield from step(now, dry_run)

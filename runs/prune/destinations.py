@@ -34,7 +34,7 @@ def prune_destinations(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
     before = limit(now).astimezone(dt.UTC).isoformat(timespec="seconds")
     # read from all runs, so once, and only if there is a destination with commit records
     module_names = cache(_module_names)
-    for connection in destinations():
+    for connection in written_connections():
         try:
             yield from _prune(connection, before, dry_run, module_names)
         except NotSupported:
@@ -44,7 +44,7 @@ def prune_destinations(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
             yield Pruned(what=f"staging tables in {connection.name}", count=0, error=error.message)
 
 
-def destinations() -> list[Connection]:
+def written_connections() -> list[Connection]:
     """Return the connections that modules write to, or have written to."""
     former = ModuleHistory.objects.values_list("snapshot__dest_connection", flat=True).distinct()
     names = {*Module.objects.values_list("dest_connection__name", flat=True), *former}

@@ -90,12 +90,12 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
     """Compare, and repair if requested; ``results``, the fields of the row, is filled as they become known."""
     # imported here: only a comparison needs DuckDB and Arrow
     from runs.engine.verify.plan_repair import kept, why_useless
-    from runs.engine.verify.verify import verify
+    from runs.engine.verify.verify import verify_module
 
     module = verification.module
     assert module is not None, "a module is verified while it exists"
     plan, options = retry_metadata(lambda: (build_plan(module), _options(verification)))
-    result = verify(plan, options, log=log, progress=progress_recorder(verification))
+    result = verify_module(plan, options, log=log, progress=progress_recorder(verification))
     results |= result_fields(result)
     point("verification.compared")
     if not result.comparison.counts.total:
@@ -112,7 +112,7 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
         return
     point("verification.repaired")
     # the same sample again: only its rows were repaired
-    left = verify(plan, replace(options, same=result.sample, sample=0), log=log)
+    left = verify_module(plan, replace(options, same=result.sample, sample=0), log=log)
     after = left.comparison.counts
     if after.total:
         verb = "is" if after.missing == 1 else "are"
@@ -166,7 +166,7 @@ def _repair(
         differing = counted(result.comparison.counts.total)
         ranges = (
             ""
-            if result.compared.range_column is not None
+            if result.spec.range_column is not None
             else "; the whole query is read, because its key is not an integer"
         )
         log(f"repairing by run {run.pk}: {differing} to repair{ranges}")

@@ -15,7 +15,7 @@ from connections.sdk.records import dataclass
 from modules.models import Module
 from runs.lifecycle.insert import ExecutionRequest
 from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.reap import reap
+from runs.lifecycle.reap import reap_row
 from runs.models.verification import ACTIVE, Verification, VerificationStatus
 from runs.process import identity
 
@@ -46,7 +46,7 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
     for other in Verification.objects.filter(module=module, status__in=ACTIVE):
         if not seems_dead(other):
             raise _busy(module, other)
-        reap(other)
+        reap_row(other)
     try:
         with transaction.atomic():
             row = Verification.objects.create(

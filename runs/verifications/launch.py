@@ -9,7 +9,7 @@ from typing import Any
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Module
-from runs.launchers.launcher import launcher
+from runs.launchers.launcher import configured_launcher
 from runs.lifecycle.launch import unstored_process_logged
 from runs.models.transitions import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
@@ -70,7 +70,7 @@ def start_verifications(queued: Sequence[Verification]) -> None:
     """Start one process that executes queued verifications one after another; if it fails, they end with the error."""
     args = ["carryout", "--verification", *(str(row.pk) for row in queued)]
     try:
-        process = launcher().launch(args, log=queued[0].log_file)
+        process = configured_launcher().launch(args, log=queued[0].log_file)
     except PipekitError as error:
         for row in queued:
             # one that was cancelled meanwhile has ended

@@ -19,7 +19,7 @@ _MAX_LENGTH, _BEFORE = 200, 50
 
 def result_fields(result: VerificationResult) -> dict[str, Any]:
     """Return the fields of the verification."""
-    comparison, columns = result.comparison, result.compared.key_columns
+    comparison, columns = result.comparison, result.spec.key_columns
     return {
         "source_rows": comparison.source_rows,
         "dest_rows": comparison.dest_rows,

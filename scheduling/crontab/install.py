@@ -35,12 +35,12 @@ class Installed:
     changed: bool
 
 
-def install() -> Installed:
+def install_line() -> Installed:
     """Make the crontab contain our line exactly once. Raise CrontabFailed, normally with the crontab unchanged."""
     return _replace(_our_line())
 
 
-def uninstall() -> Installed:
+def remove_line() -> Installed:
     """Remove our line and nothing else."""
     return _replace("")
 
@@ -52,7 +52,7 @@ def installed_lines() -> list[str]:
 
 
 def is_current(lines: list[str]) -> bool:
-    """Return whether `install` would leave our lines as they are. Raise ConfigurationInvalid if it would be refused."""
+    """Return whether our lines are as `install_line` makes them. Raise ConfigurationInvalid if it would be refused."""
     return lines == [_our_line()]
 
 

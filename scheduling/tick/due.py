@@ -1,4 +1,4 @@
-"""Evaluates a timer at a time: nothing is due, one slot is to be started, or slots were missed. Pure functions.
+"""Determines what is due for a timer at a given time: nothing, a slot to start, or missed slots. Pure functions.
 
 A timer that is new, changed or enabled again is never started for times in the past, and any number of missed slots
 is caught up by at most one run.

@@ -59,7 +59,7 @@ class _Evaluation:
     idle: list[Timer]
 
 
-def fire(times: TickTimes) -> TickReport:
+def start_due(times: TickTimes) -> TickReport:
     """Start everything that is due at the time of the tick."""
     report = TickReport(at=times.now)
     timers.mark_disabled(times.now)

@@ -1,4 +1,4 @@
-"""What a tick does besides starting runs: it starts `prune` once a day and reports modules that have become overdue."""
+"""The housekeeping of a tick: starts `prune` once a day and reports modules that have become overdue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from modules.models import Group, Module
 from runs import notify
-from runs.launchers.launcher import launcher
+from runs.launchers.launcher import configured_launcher
 from scheduling.models import Schedule, Tick
 
 # from this hour of the server's local time on
@@ -29,7 +29,7 @@ def prune_daily(now: dt.datetime) -> bool:
     if local.hour < _HOUR or not steady.exclude(pruned_on=today).update(pruned_on=today):
         return False
     try:
-        launcher().launch(["prune"], log=Path(settings.PIPEKIT.log_dir) / "prune.log")
+        configured_launcher().launch(["prune"], log=Path(settings.PIPEKIT.log_dir) / "prune.log")
     except Exception:
         # the next tick tries again
         Tick.objects.filter(pk=1, pruned_on=today).update(pruned_on=before)

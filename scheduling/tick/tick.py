@@ -28,9 +28,9 @@ from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models.setting import current_settings
 from runs.notify.delivery import send_due
 from scheduling.models import Slot, Tick
-from scheduling.tick import fire, housekeeping, lock
+from scheduling.tick import housekeeping, lock
 from scheduling.tick.due import GAP, TickTimes
-from scheduling.tick.fire import TickReport
+from scheduling.tick.fire import TickReport, start_due
 
 # seconds for finalizing dead runs, which may wait for destinations; the next tick continues
 _REAP_TIME_LIMIT = 20.0
@@ -40,7 +40,7 @@ _MAX_LOG_BYTES = 5_000_000
 _log = logging.getLogger(__name__)
 
 
-def tick(now: dt.datetime) -> TickReport:
+def run_tick(now: dt.datetime) -> TickReport:
     """Start everything that is due at ``now``.
 
     Raise errors of the metadata database, and SettingInvalid if a stored setting is invalid.
@@ -50,7 +50,7 @@ def tick(now: dt.datetime) -> TickReport:
     times = TickTimes(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )
-    report = fire.fire(times)
+    report = start_due(times)
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again
     if now.minute == 0 and times.unbroken_since < now - _STEADY:
@@ -63,13 +63,13 @@ def tick(now: dt.datetime) -> TickReport:
 def tick_and_housekeeping(now: dt.datetime) -> TickReport | None:
     """Tick, then do housekeeping and send notifications. Return None if another tick of this installation is running.
 
-    Raise, after everything else, the error of `tick`, or TickHangs if that tick has been running for too long.
+    Raise, after everything else, the error of `run_tick`, or TickHangs if that tick has been running for too long.
     """
     report: TickReport | None = None
     failure: Exception | None = None
     try:
         with lock.only_tick() as is_only:
-            report = tick(now) if is_only else None
+            report = run_tick(now) if is_only else None
     except Exception as error:  # it is to be reported, too
         failure = error
         close_if_broken()

@@ -1,4 +1,4 @@
-"""Tests of hypothesis' profiles: the default test run is deterministic, the long one generates random examples."""
+"""Tests of the Hypothesis profiles: the default test run is deterministic, the long one generates random examples."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from connections import embedded_postgresql
 from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events, sync
+from runs.engine import events
 from runs.engine.plan import Plan, Strategy
+from runs.engine.sync import execute_plan
 from tests.benchmarks.measuring import Measured, measure
 from tests.benchmarks.transfer import Bench, compare
 
@@ -52,7 +53,7 @@ def refresh(url: str) -> None:
         dest_table=TableName("sync", "lineitem"),
         source_query="SELECT * FROM lineitem",
     )
-    for event in sync.run(plan):
+    for event in execute_plan(plan):
         if isinstance(event, events.StepFinished):
             print(f"{event.step} {event.seconds:.2f} s")
 

@@ -26,8 +26,8 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from connections.sdk.sql.row_hash import NotHashed
 from runs.engine.plan import Plan, Strategy
-from runs.engine.verify.open_server_sides import ServerSides
-from runs.engine.verify.verify import Options, VerificationResult, verify
+from runs.engine.verify.open_server_sides import ServerSideFactory
+from runs.engine.verify.verify import Options, VerificationResult, verify_module
 from tests.benchmarks.lineitem import generate, types
 from tests.benchmarks.transfer import Bench
 
@@ -78,7 +78,7 @@ def verify_table(url: str, destination: ConnectionParameters | None = None) -> t
         source_query="SELECT * FROM lineitem",
     )
     started = time.perf_counter()
-    result = verify(plan, Options())
+    result = verify_module(plan, Options())
     return time.perf_counter() - started, result
 
 
@@ -106,7 +106,7 @@ def run_to_duckdb(url: str, destination: ConnectionParameters, rounds: int) -> N
     pairs = []
     for _ in range(rounds):
         seconds, result = verify_table(url, destination)
-        with patch.object(ServerSides, "shared", return_value=not_hashed):
+        with patch.object(ServerSideFactory, "shared", return_value=not_hashed):
             baseline_seconds, baseline_result = verify_table(url, destination)
         assert result.comparison.counts.total == baseline_result.comparison.counts.total == 0, "the tables are equal"
         pairs.append((seconds, baseline_seconds))

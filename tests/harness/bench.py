@@ -10,9 +10,10 @@ from uuid import uuid4
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events, sync
+from runs.engine import events
 from runs.engine.plan import Plan, Strategy
 from runs.engine.retry import RetryPolicy
+from runs.engine.sync import execute_plan
 
 Rows = list[tuple[Any, ...]]
 
@@ -69,7 +70,7 @@ class Bench:
     def run(self, plan: Plan) -> Result:
         """Execute the plan with a new run id. If it raises an error, the result so far is in ``failed``."""
         self.failed = result = Result()
-        for event in sync.run(replace(plan, run=uuid4().hex)):
+        for event in execute_plan(replace(plan, run=uuid4().hex)):
             result.events.append(event)
         return result
 

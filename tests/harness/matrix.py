@@ -1,4 +1,4 @@
-"""Parameters of which the first is tested by default and the others only in the long run."""
+"""Parameters of tests: the first is tested by default, the others only by the long tests."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from connections.sdk.schema import Column, TableName
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.choose import choose
+from runs.jrunner.routes.choose import choose_route
 
 
 class System:
@@ -70,7 +70,7 @@ def job(source: System, query: str, destination: System, table: str = "t", **cha
 
 def transfer_rows(job: Job) -> tuple[str, TransferResult]:
     """Transfer the job's rows in this process; return the name of the route and the counts."""
-    route = choose(job)
+    route = choose_route(job)
     return route.name, route.copy(job, Reporter(events=False), Cancellation())
 
 

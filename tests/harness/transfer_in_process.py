@@ -11,12 +11,12 @@ from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.protocol import DoneMessage
 from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.choose import choose
+from runs.jrunner.routes.choose import choose_route
 
 
 def transfer(plan: Plan, job: Job) -> Iterator[Event]:
     # the job as jrunner receives it
     received = Job.from_json(job.as_json())
-    result = choose(received).copy(received, Reporter(events=False), Cancellation())
+    result = choose_route(received).copy(received, Reporter(events=False), Cancellation())
     done = DoneMessage(route="", rows_read=result.read, rows_written=result.written, bytes=result.size, seconds=0.0)
     yield staged(done)

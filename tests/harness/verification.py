@@ -7,7 +7,7 @@ from typing import Any
 
 from runs.engine.plan import Strategy
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.verify import Options, VerificationResult, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify_module
 from tests.harness.bench import Bench
 
 
@@ -27,7 +27,7 @@ def run_verification(
 ) -> VerificationResult:
     """Verify `sync.t`. ``changes`` are fields of the plan, which is by default an upsert by `id`."""
     plan = bench.plan(query, **{"strategy": Strategy.UPSERT, "merge_key": ("id",), **changes})
-    return verify(plan, Options(columns=columns, since=since, pace=fast_pace()), log=log)
+    return verify_module(plan, Options(columns=columns, since=since, pace=fast_pace()), log=log)
 
 
 def counts(result: VerificationResult) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Runs `manage.py` commands, in processes of their own or in this one, and looks at processes and sessions."""
+"""Runs `manage.py` commands, in processes of their own or in this one, and inspects processes and sessions."""
 
 from __future__ import annotations
 

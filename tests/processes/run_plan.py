@@ -6,13 +6,13 @@ import pickle
 import sys
 from pathlib import Path
 
-from runs.engine import sync
+from runs.engine.sync import execute_plan
 
 
 def main(file: Path) -> None:
     plan = pickle.loads(file.read_bytes())
     print("begins", flush=True)
-    for _ in sync.run(plan):
+    for _ in execute_plan(plan):
         pass
 
 

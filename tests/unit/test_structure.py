@@ -1,4 +1,4 @@
-"""Sizes of folders and files: a folder can be overlooked at a glance, and a file holds one concept."""
+"""Limits the sizes of folders and files: a folder is understood at a glance, and a file contains one concept."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ SMALL = {
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
 # the others, and why they stand alone
 ALONE = {
-    "connections/recorded_test.py": "the test of a stored connection, for the command and the admin",
+    "connections/record_test_result.py": "the test of a stored connection, for the command and the admin",
     "connections/sdk/arrow/batches.py": "sizes of batches, for every reader",
     "connections/sdk/arrow/compute.py": "Arrow's functions, for readers and writers of all systems",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
     "connections/sdk/capabilities.py": "a promise to authors of connectors; imports nothing",
+    "connections/sdk/daemon_thread.py": "for connection tests and notifications",
     "connections/sdk/process_memory.py": "the first import of every process; imports nothing",
     "connections/sdk/row_counts.py": "one check, for writers with and without Arrow",
     "connections/sdk/session_cleanup.py": "shared by jrunner and the connectors",
@@ -47,6 +48,7 @@ ALONE = {
     "runs/cli/exit_code_by_status.py": "for all commands that wait",
     "runs/engine/hooks.py": "a step of a run",
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
+    "runs/jrunner/routes/same_file.py": "for a route and for verifications",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",
     "runs/models/storable.py": "for rows, and for what notifications say of them",
     "runs/notify/recipients.py": "known without importing the clients of SMTP and HTTP",

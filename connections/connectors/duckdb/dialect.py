@@ -17,7 +17,7 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
 from connections.sdk.sql.type_validation import checked
 from connections.sdk.types import DataType, Kind
-from connections.url import parse
+from connections.url.parse import parse_url
 
 _RESERVED = frozenset({"main", "temp", "system"})
 
@@ -63,7 +63,7 @@ class DuckdbDialect(PublishingDialect):
 
     def for_connection(self, parameters: ConnectionParameters) -> Self:
         # DuckDB follows symbolic links before it names the catalogue
-        return type(self)(catalog_name(os.path.realpath(parse.parse(parameters.url, kind="duckdb").path)))
+        return type(self)(catalog_name(os.path.realpath(parse_url(parameters.url, kind="duckdb").path)))
 
     def qualified(self, table: TableName) -> str:
         if not self.catalog:

@@ -18,7 +18,7 @@ from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.lock_wait_reports import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
-from connections.url import parse
+from connections.url.parse import parse_url
 
 # queries must not access other files or the network, or install extensions
 SAFETY: dict[str, str | bool | int | float | list[str]] = {
@@ -34,12 +34,12 @@ _HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 
 def database_path(parameters: ConnectionParameters) -> str:
     """Return the path in the connection's URL."""
-    return parse.parse(parameters.url, kind="duckdb").path
+    return parse_url(parameters.url, kind="duckdb").path
 
 
 def url_property(parameters: ConnectionParameters, name: str) -> str:
     """Return the property of the connection's URL, empty if it is not set."""
-    return parse.parse(parameters.url, kind="duckdb").properties.get(name, "")
+    return parse_url(parameters.url, kind="duckdb").properties.get(name, "")
 
 
 class DuckdbSession(FileSession[duckdb.DuckDBPyConnection]):

@@ -1,4 +1,4 @@
-"""Which native types of DuckDB can write one value in several ways; implements `TypeEquality`."""
+"""Native types of DuckDB whose equal values can have different texts; implements `TypeEquality`."""
 
 from __future__ import annotations
 

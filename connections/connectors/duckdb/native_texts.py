@@ -1,4 +1,4 @@
-"""Checks of text for types specific to DuckDB, for values that a cast would silently change.
+"""Checks text values of types specific to DuckDB that a cast would silently change.
 
 Types without an Arrow counterpart are transferred as text. Nested types are checked by a cast in an empty in-memory
 database.

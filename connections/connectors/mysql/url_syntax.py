@@ -1,4 +1,4 @@
-"""URLs of MySQL and MariaDB: ``form`` is the system that the prefix names, whose database name is percent-decoded."""
+"""URLs of MySQL and MariaDB, with a percent-encoded database name; ``form`` is the system that the prefix names."""
 
 from __future__ import annotations
 

@@ -21,7 +21,12 @@ from connections.connectors.postgresql.own_metadata import (
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.connectors.postgresql.session.no_progress import TimeoutConnection
-from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_settings, settings
+from connections.connectors.postgresql.session.settings import (
+    address,
+    libpq_settings,
+    no_progress_timeout,
+    session_settings,
+)
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
@@ -103,7 +108,7 @@ class PostgresqlSession:
 
 def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     """Open a session. Raises as `sdk.protocols.Connector.connect`."""
-    keywords = settings(parameters)
+    keywords = libpq_settings(parameters)
     try:
         connection = clear_text.opened(keywords, _connection, psycopg.OperationalError)
     except psycopg.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Chooses the raw copy between two PostgreSQL servers, if every column's bytes mean the same on both."""
+"""Offers the raw copy between two PostgreSQL servers if the binary format of every column is the same on both."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 from connections.sdk.errors import UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
-from connections.url import parse, parts
+from connections.url import parts
+from connections.url.parse import parse_url
 from connections.url.parts import ConnectionUrl
 from connections.url.property_check import checked_properties
 from connections.url.syntaxes import encoded, properties, read_network, write_network
@@ -71,4 +72,4 @@ def search_path(parameters: ConnectionParameters) -> str:
     session = cast(dict[str, Any], parameters.options.get("session") or {})
     if path := session.get("search_path"):
         return str(path)
-    return parse.parse(parameters.url, kind="postgresql").properties.get("currentSchema", "")
+    return parse_url(parameters.url, kind="postgresql").properties.get("currentSchema", "")

@@ -1,4 +1,4 @@
-"""Types of Snowflake, as JDBC names them, until there is a connector that reads its catalogue."""
+"""Types of Snowflake: those of the kind `jdbc`, until there is a connector that reads its catalogue."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from connections.sdk.files import lock_holders
 from connections.sdk.lock_wait_reports import Wait
 from connections.sdk.parameters import ConnectionParameters
-from connections.url import parse
+from connections.url.parse import parse_url
 
 T = TypeVar("T")
 # seconds for which a statement waits in total, unless the URL has a busy_timeout, and in each step
@@ -23,7 +23,7 @@ _PENDING, _SHARED, _LAST, _WAL_WRITER = 0x40000000, 0x40000002, 0x40000002 + 509
 
 def total(parameters: ConnectionParameters) -> float:
     """Return the seconds for which statements of a connection wait: busy_timeout in its URL, or WAITS."""
-    milliseconds = parse.parse(parameters.url, kind="sqlite").properties.get("busy_timeout")
+    milliseconds = parse_url(parameters.url, kind="sqlite").properties.get("busy_timeout")
     return WAITS if milliseconds is None else max(int(milliseconds), 0) / 1000
 
 

@@ -18,7 +18,7 @@ from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
-from connections.url import parse
+from connections.url.parse import parse_url
 
 T = TypeVar("T")
 # executed on each new connection; it also detects copies and backups of the metadata
@@ -32,7 +32,7 @@ _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 
 def database_path(parameters: ConnectionParameters) -> str:
     """Return the path in the connection's URL."""
-    return parse.parse(parameters.url, kind="sqlite").path
+    return parse_url(parameters.url, kind="sqlite").path
 
 
 def checked_path(parameters: ConnectionParameters) -> Path:

@@ -7,10 +7,11 @@ from argparse import ArgumentParser
 from difflib import get_close_matches
 from typing import Any
 
-from connections import probe, recorded_test
+from connections import record_test_result
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.models import Connection
+from connections.probe import Result, Step
 from connections.sdk.formatting import indented, one_line
 
 
@@ -32,11 +33,11 @@ class Command(BaseCommand):
         if connection is None:
             message = f"There is no connection “{name}”."
             raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=ExitCode.NOT_FOUND)
-        result = recorded_test.run_test(connection, write=options["write"], on_step=self._show)
+        result = record_test_result.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         self.exit_code = ExitCode.DONE if result.ok else ExitCode.FAILED
 
-    def _show(self, step: probe.Step) -> None:
+    def _show(self, step: Step) -> None:
         self.stderr.write(
             f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {indented(step.message)}"
         )
@@ -51,5 +52,5 @@ def _suggestion(name: str) -> str:
     return f"Did you mean “{close[0]}”?" if close else "The connections are listed in the admin and by exportconfig."
 
 
-def _verdict(result: probe.Result) -> str:
+def _verdict(result: Result) -> str:
     return "works" if result.ok else f"does not work; {one_line(result.message)}"

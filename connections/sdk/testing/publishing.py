@@ -1,4 +1,4 @@
-"""Tests of publishing: what the dialect's statements make of a destination table, executed on the real system."""
+"""Tests of publishing: the effect of the dialect's statements on a destination table of the real system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that every system must keep: the limits of each type, and texts and names that naive code alters."""
+"""Values that every system must keep: limits of each type, and texts and names that are often altered by mistake."""
 
 from __future__ import annotations
 

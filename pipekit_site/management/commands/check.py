@@ -1,4 +1,4 @@
-"""`manage.py check`: Django's system checks; by default without those of the pages, which import the whole admin."""
+"""`manage.py check`: run Django's system checks, by default without those of pages, which import the whole admin."""
 
 from __future__ import annotations
 

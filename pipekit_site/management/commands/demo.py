@@ -1,4 +1,4 @@
-"""`manage.py demo`: syncs sample tables with each strategy into an embedded PostgreSQL; needs nothing but Python."""
+"""`manage.py demo`: sync sample tables with each strategy into an embedded PostgreSQL; needs nothing but Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
             else:
                 self.stdout.write("There is no demo in this data directory.")
             return
-        self.exit_code = ExitCode.DONE if demo.run(_console()) else ExitCode.FAILED
+        self.exit_code = ExitCode.DONE if demo.run_demo(_console()) else ExitCode.FAILED
 
 
 def _console() -> Console:

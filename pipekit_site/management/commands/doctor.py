@@ -7,7 +7,7 @@ from typing import Any
 
 from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode
-from pipekit_site.doctor import checks as doctor_checks
+from pipekit_site.doctor.checks import checks_as_json, run_all_checks
 
 
 class Command(BaseCommand):
@@ -21,12 +21,12 @@ class Command(BaseCommand):
 
     def handle(self, *, connections: bool, **options: Any) -> None:
         checks = []
-        for check in doctor_checks.run_all(connections=connections):
+        for check in run_all_checks(connections=connections):
             checks.append(check)
             if not options["json"]:
                 # each as soon as it ends
                 self.stdout.write(check.as_text())
                 self.stdout.flush()
         if options["json"]:
-            self.stdout.write(doctor_checks.as_json(checks))
+            self.stdout.write(checks_as_json(checks))
         self.exit_code = ExitCode.DONE if all(check.ok for check in checks) else ExitCode.FAILED

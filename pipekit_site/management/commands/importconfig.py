@@ -17,7 +17,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site import import_export
 from pipekit_site.configfile.apply_sections import Changes
 from pipekit_site.configfile.document import MAX_BYTES
-from runs import import_warnings
+from runs import importconfig_warnings
 
 
 class Command(BaseCommand):
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             self.stderr.write("Nothing would change.")
         for warning in (
             *relative_paths.warnings(result.saved["connections"]),
-            *import_warnings.warnings(result.saved["modules"]),
+            *importconfig_warnings.warnings(result.saved["modules"]),
         ):
             self.stderr.write(f"Warning: {warning}")
 

@@ -1,4 +1,4 @@
-"""`manage.py secrets set|list|check`: the secrets that `$NAME` references name. Values are never arguments or shown."""
+"""`manage.py secrets`: set, list and check the secrets of `$NAME` references. Values are never arguments or shown."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
 from connections.secrets.references import check_name, name_of, store
-from pipekit_site.doctor import checks as doctor_checks
 from pipekit_site.doctor import installation
+from pipekit_site.doctor.checks import CHECKS, checks_as_json, run_checks
 
 
 class Command(BaseCommand):
@@ -62,9 +62,9 @@ class Command(BaseCommand):
 
     def _check(self, options: dict[str, Any]) -> None:
         names = {"secrets file", "secrets"}
-        checks = list(doctor_checks.run(check for check in doctor_checks.CHECKS if check[0] in names))
+        checks = list(run_checks(check for check in CHECKS if check[0] in names))
         text = "\n".join(check.as_text() for check in checks)
-        self.stdout.write(doctor_checks.as_json(checks) if options["json"] else text)
+        self.stdout.write(checks_as_json(checks) if options["json"] else text)
         self.exit_code = ExitCode.DONE if all(check.ok for check in checks) else ExitCode.FAILED
 
 

@@ -1,1 +1,1 @@
-"""The query at the source and its columns."""
+"""Builds the source query and determines its columns."""

@@ -24,7 +24,7 @@ def deletes(plan: Plan) -> bool:
     return plan.repair is not None and (plan.repair.deletes or plan.repair.removes_duplicates) and plan.supports_deletes
 
 
-def delete_extra(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
+def delete_extra_rows(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Delete the rows, yielding events; the last one is Reconciled. Raises Refused above max_delete_share."""
     events: TransactionEvents = []
     try:

@@ -33,7 +33,7 @@ from runs.engine.publish.checks import check_deleted
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
-from runs.engine.transfer import job, transfer
+from runs.engine.transfer import build_job, transfer_rows
 
 
 def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generator[Event, None, None]:
@@ -49,7 +49,9 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
         yield Warned(warning)
     # the types of a key_sync_query's columns are not those of the module's query
     typed = typed and not plan.key_sync_query
-    for event in transfer(plan, job(plan, query=query, table=table, columns=columns, typed=typed, claim=claim)):
+    for event in transfer_rows(
+        plan, build_job(plan, query=query, table=table, columns=columns, typed=typed, claim=claim)
+    ):
         if isinstance(event, Staged):
             read = event.rows
         elif isinstance(event, Warned):

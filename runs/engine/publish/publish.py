@@ -35,7 +35,7 @@ from runs.engine.publish import (
 from runs.engine.publish.checks import check_arrived, check_complete, check_deleted, check_keys, check_numbered
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.staging import StagedRows
-from runs.engine.publish.statements import statements, strategy_input
+from runs.engine.publish.statements import publish_statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.watermarks.warnings import (
     WatermarkCounts,
@@ -46,7 +46,7 @@ from runs.engine.watermarks.warnings import (
 )
 
 
-def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
+def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged."""
     # yielded only after COMMIT, so that the caller cannot keep the transaction open
     events: TransactionEvents = []
@@ -154,7 +154,7 @@ class _PublishTransaction:
         inputs = strategy_input(
             dest, columns, self.table, null_keys=self.null_keys, may_change_written_rows=self.may_change_written_rows
         )
-        built = statements(dest, columns, self.table, inputs)
+        built = publish_statements(dest, columns, self.table, inputs)
         self.events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in built) + ";"))
         return built
 

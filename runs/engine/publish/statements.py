@@ -41,7 +41,7 @@ def strategy_input(
     )
 
 
-def statements(
+def publish_statements(
     dest: Destination, columns: Sequence[Column], table: TableInfo | None, inputs: StrategyInput
 ) -> list[Statement]:
     """Return the strategy's statements, preceded and followed by those that create a new table and its key."""

@@ -1,13 +1,16 @@
-"""The SQL of each merge strategy. Each of its modules is a strategy, except for `statement`, which all use."""
+"""The SQL statements of the merge strategies, one file per strategy; `statement` is shared by all of them."""
 
 from __future__ import annotations
 
 from runs.engine.plan import Strategy
-from runs.engine.strategies import append, full, incremental, upsert
+from runs.engine.strategies.append import append_statements
+from runs.engine.strategies.full import full_statements
+from runs.engine.strategies.incremental import incremental_statements
+from runs.engine.strategies.upsert import upsert_statements
 
 STRATEGIES = {
-    Strategy.FULL: full.statements,
-    Strategy.INCREMENTAL: incremental.statements,
-    Strategy.APPEND: append.statements,
-    Strategy.UPSERT: upsert.statements,
+    Strategy.FULL: full_statements,
+    Strategy.INCREMENTAL: incremental_statements,
+    Strategy.APPEND: append_statements,
+    Strategy.UPSERT: upsert_statements,
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runs.engine.strategies.statement import RowCount, Statement, StrategyInput
 
 
-def statements(p: StrategyInput) -> list[Statement]:
-    """Return the statements in the order of execution."""
+def append_statements(p: StrategyInput) -> list[Statement]:
+    """Return the statements of append in the order of execution."""
     if p.is_new or not p.watermark:
         return [p.insert_all()]
     args = (p.table, p.staging, p.columns, p.watermark)

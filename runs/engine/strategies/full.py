@@ -5,8 +5,8 @@ from __future__ import annotations
 from runs.engine.strategies.statement import RowCount, Statement, StrategyInput
 
 
-def statements(p: StrategyInput) -> list[Statement]:
-    """Return the statements in the order of execution."""
+def full_statements(p: StrategyInput) -> list[Statement]:
+    """Return the statements of full in the order of execution."""
     if p.is_new:
         return [p.insert_all()]
     sql = p.dialect.empty_table(p.table, truncate=p.truncate)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runs.engine.strategies.statement import RowCount, Statement, StrategyInput
 
 
-def statements(p: StrategyInput) -> list[Statement]:
-    """Return the statements in the order of execution."""
+def incremental_statements(p: StrategyInput) -> list[Statement]:
+    """Return the statements of incremental in the order of execution."""
     if p.is_new or not p.supports_deletes:
         return [p.insert_all()]
     d, args = p.dialect, (p.table, p.staging, p.key)

@@ -26,14 +26,14 @@ _BITS = {pa.float64(): pa.int64(), pa.float32(): pa.int32()}
 
 
 def has_form(data_type: DataType) -> bool:
-    """Return whether `canonical` may change values of this type."""
+    """Return whether `canonical_values` may change values of this type."""
     arrow = to_arrow(data_type)
     if arrow in _BITS:
         return True
     return pa.types.is_string(arrow) and (data_type.kind in _TEXT_FORMS or data_type.fixed)
 
 
-def canonical(array: pa.Array, data_type: DataType, *, signed_zero: bool = True) -> pa.Array:
+def canonical_values(array: pa.Array, data_type: DataType, *, signed_zero: bool = True) -> pa.Array:
     """Return the canonical values; ``array`` itself if they are canonical already.
 
     ``data_type`` is the type of the destination's column, and the array has its Arrow type. Without ``signed_zero`` the

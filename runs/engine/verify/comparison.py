@@ -49,14 +49,14 @@ class Comparison:
         self,
         source: Side,
         destination: Side,
-        compared: ComparisonSpec,
+        spec: ComparisonSpec,
         *,
         pace: Pace,
         progress: Callable[[int], None],
         key_matcher: KeyMatcher,
     ) -> None:
         self._sides: dict[SideName, Side] = {"source": source, "destination": destination}
-        self._compared, self._pace, self._progress = compared, pace, progress
+        self._spec, self._pace, self._progress = spec, pace, progress
         self._key_matcher, self._is_hash_sample = key_matcher, False
         self._result = ComparisonResult()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
@@ -162,7 +162,7 @@ class Comparison:
         result = self._result
         if not result.leaves:
             return result
-        spec = self._compared
+        spec = self._spec
         mark = "" if spec.latest_by is None else order_type(spec.columns[spec.latest_by].data_type)
         with Differences(
             len(spec.key_positions), one_per_key=spec.one_per_key, mark=mark, partial=spec.partial
@@ -176,13 +176,13 @@ class Comparison:
             result.counts = differences.counts()
             result.missing = differences.keys("missing", limit=EXAMPLES)
             result.extra = differences.keys("extra", limit=EXAMPLES)
-            if (column := self._compared.range_column) is not None:
-                position = self._compared.key_positions.index(column)
+            if (column := self._spec.range_column) is not None:
+                position = self._spec.key_positions.index(column)
                 keys = differences.key_values(position, limit=_MAX_KEYS)
                 result.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
             result.different = self._values(differences.keys("different", limit=EXAMPLES))
             if self._key_matcher.is_needed:
-                pair(differences, self._key_matcher, result, self._compared, is_hash_sample=self._is_hash_sample)
+                pair(differences, self._key_matcher, result, self._spec, is_hash_sample=self._is_hash_sample)
         return result
 
     def _read(self, differences: Differences) -> int:
@@ -198,9 +198,9 @@ class Comparison:
             return self._both(lambda side: side.values(segment, grid, hashes))
 
         # without ranges there is one leaf, which contains all keys
-        ranged = self._compared.range_column is not None
+        ranged = self._spec.range_column is not None
         leaf = Leaf(segment=Segment(), grid=HashGrid(count=1)) if ranged else self._result.leaves[0]
-        return different_values(keys, self._compared, segment=leaf.segment, grid=leaf.grid, read_values=read_values)
+        return different_values(keys, self._spec, segment=leaf.segment, grid=leaf.grid, read_values=read_values)
 
 
 def _stop(futures: Mapping[Future[Any], Side]) -> None:

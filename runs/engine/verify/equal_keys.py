@@ -21,7 +21,7 @@ from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
-from runs.engine.verify.canonical import canonical, folded
+from runs.engine.verify.canonical import canonical_values, folded
 from runs.engine.verify.differences import Differences, DifferingKey
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue
@@ -44,11 +44,11 @@ class KeyMatcher:
     ``is_incomplete`` is set if keys were skipped after too many queries had failed because of invalid values.
     """
 
-    def __init__(self, plan: Plan, compared: ComparisonSpec, *, inexact: Mapping[str, str], pace: Pace) -> None:
-        self._plan, self._compared, self._inexact, self._pace = plan, compared, inexact, pace
-        self._columns = compared.key_columns
+    def __init__(self, plan: Plan, spec: ComparisonSpec, *, inexact: Mapping[str, str], pace: Pace) -> None:
+        self._plan, self._spec, self._inexact, self._pace = plan, spec, inexact, pace
+        self._columns = spec.key_columns
         self._dialect = registry.dialect_for(plan.destination)
-        self.is_needed = bool(compared.key) and bool(inexact)
+        self.is_needed = bool(spec.key) and bool(inexact)
         self.is_incomplete = False
         self._failures = 0
 
@@ -117,9 +117,9 @@ class KeyMatcher:
             # each side writes it in its session's time zone
             with suppress(ValueError, OverflowError):
                 return dt.datetime.fromisoformat(text).astimezone(dt.UTC).isoformat()
-        form = canonical(pa.array([text]), column.data_type)
+        form = canonical_values(pa.array([text]), column.data_type)
         if column.collation:
-            form = folded(form, column.collation, ascii_only=self._compared.ascii_only)
+            form = folded(form, column.collation, ascii_only=self._spec.ascii_only)
         return str(form[0])
 
     def _query(self, keys: Sequence[Key]) -> str:
@@ -152,7 +152,7 @@ def pair(
     differences: Differences,
     equal: KeyMatcher,
     result: ComparisonResult,
-    compared: ComparisonSpec,
+    spec: ComparisonSpec,
     *,
     is_hash_sample: bool,
 ) -> None:
@@ -169,10 +169,10 @@ def pair(
     extra = differences.keys("extra", limit=_MAX_KEYS + 1)
     if max(len(missing), len(extra)) > _MAX_KEYS:
         # without extra rows no key exists in another spelling, unless extra rows are not counted
-        result.unpaired = bool(counts.extra) or compared.partial
+        result.unpaired = bool(counts.extra) or spec.partial
         return
-    pairs = _paired(equal, missing, extra, compared)
-    result.unpaired = equal.is_incomplete and (bool(counts.extra) or compared.partial)
+    pairs = _paired(equal, missing, extra, spec)
+    result.unpaired = equal.is_incomplete and (bool(counts.extra) or spec.partial)
     paired_missing, paired_extra = set(pairs), set(pairs.values())
     number = len(pairs)
     result.counts = replace(
@@ -184,19 +184,19 @@ def pair(
     result.respelled = number
     result.missing = [key for key in missing if key.key not in paired_missing][:EXAMPLES]
     result.extra = [key for key in extra if key.key not in paired_extra][:EXAMPLES]
-    examples = [_example(mine, theirs, compared) for mine, theirs in list(pairs.items())[:EXAMPLES]]
+    examples = [_example(mine, theirs, spec) for mine, theirs in list(pairs.items())[:EXAMPLES]]
     result.different = [*result.different, *examples][: max(EXAMPLES, len(result.different))]
 
 
 def _paired(
-    equal: KeyMatcher, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], compared: ComparisonSpec
+    equal: KeyMatcher, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], spec: ComparisonSpec
 ) -> dict[Key, Key]:
     """Return the destination's spelling of each missing key that it has in another one."""
     unpaired_extra = {equal.form(key.key): key.key for key in extra}
     pairs: dict[Key, Key] = {}
     mine_by_form: dict[Key, Key] = {}
     for mine, written in equal.respelled([key.key for key in missing if None not in key.key]):
-        if compared.one_per_key:
+        if spec.one_per_key:
             raise equal.refusal(f"which of the source's rows is the latest of {_shown(mine)} is decided by its bytes")
         if mine in pairs:
             continue
@@ -205,18 +205,18 @@ def _paired(
             raise equal.refusal(f"{_shown(other)} and {_shown(mine)} are both at the source")
         theirs = unpaired_extra.pop(form, written)
         if theirs is written:
-            if compared.bounded:
+            if spec.since_only:
                 # the row was not compared, because its watermark is below --since
                 continue
-            if not compared.partial:
+            if not spec.partial:
                 raise equal.refusal(f"{_shown(mine)} and {_shown(written)} are both at the source")
         pairs[mine], mine_by_form[form] = theirs, mine
     return pairs
 
 
-def _example(mine: Key, theirs: Key, compared: ComparisonSpec) -> DifferentValue:
+def _example(mine: Key, theirs: Key, spec: ComparisonSpec) -> DifferentValue:
     position = next(number for number, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b)
-    name = compared.key_columns[position].dest_name
+    name = spec.key_columns[position].dest_name
     return DifferentValue(key=mine, column=name, source=mine[position], destination=theirs[position])
 
 

@@ -15,23 +15,23 @@ from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName
 from runs.engine.verify.server_side import ServerSide
-from runs.engine.verify.side import ComparisonSpec, Sides, Tables
+from runs.engine.verify.side import ComparisonSpec, QueryAndTable, Sides
 from runs.engine.verify.since import Since
 
 _RowHash = Callable[[Sequence[HashedColumn]], str]
 
 
-class ServerSides:
+class ServerSideFactory:
     """Makes the sides of one comparison that hash their rows themselves."""
 
-    def __init__(self, plan: Plan, tables: Tables, spec: ComparisonSpec, since: Since | None) -> None:
-        self._plan, self._tables, self._spec, self._since = plan, tables, spec, since
-        self._query = without_final_semicolon(tables.query)
-        self._positions = [tables.columns.index(column) for column in spec.columns]
+    def __init__(self, plan: Plan, described: QueryAndTable, spec: ComparisonSpec, since: Since | None) -> None:
+        self._plan, self._described, self._spec, self._since = plan, described, spec, since
+        self._query = without_final_semicolon(described.query)
+        self._positions = [described.columns.index(column) for column in spec.columns]
 
     def both(self, stack: ExitStack) -> Sides | NotHashed:
         """Return two sides of one kind of system, with its fastest hash; NotHashed with the reason if it has none."""
-        plan, columns = self._plan, self._tables.columns
+        plan, columns = self._plan, self._described.columns
         if plan.source.kind != plan.destination.kind:
             return NotHashed(why=f"{plan.source.kind} and {plan.destination.kind} have no hash in common")
         hashing = registry.hashing(plan.source.kind)
@@ -90,7 +90,7 @@ class ServerSides:
         return hashing.source(session, self._query, columns, signed_zero=spec.signed_zero)
 
     def _source(self, session: Session, columns: Sequence[HashedColumn], row_hash: _RowHash) -> ServerSide:
-        names = ", ".join(f"c{position}" for position in range(len(self._tables.columns)))
+        names = ", ".join(f"c{position}" for position in range(len(self._described.columns)))
         parameters = self._plan.source
         return ServerSide(
             session,
@@ -98,7 +98,7 @@ class ServerSides:
             relation=f"(\n{self._query}\n) AS q({names})",
             condition=self._condition(columns, parameters),
             columns=columns,
-            compared=self._spec,
+            spec=self._spec,
             row_hash=row_hash,
         )
 
@@ -110,7 +110,7 @@ class ServerSides:
             relation=f"{registry.dialect_for(parameters).qualified(self._plan.dest_table)} AS q",
             condition=self._condition(columns, parameters),
             columns=columns,
-            compared=self._spec,
+            spec=self._spec,
             row_hash=row_hash,
         )
 

@@ -11,7 +11,6 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.row_hash import NotHashed
-from connections.url import parse
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.destination import Destination
@@ -20,13 +19,14 @@ from runs.engine.plan import Plan
 from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName, order_type
-from runs.engine.verify.open_server_sides import ServerSides
-from runs.engine.verify.side import ComparisonSpec, Side, Sides, Tables
+from runs.engine.verify.open_server_sides import ServerSideFactory
+from runs.engine.verify.side import ComparisonSpec, QueryAndTable, Side, Sides
 from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
+from runs.jrunner.routes.same_file import mark_same_file
 
 
-def describe(dest: Destination, query: str) -> Tables:
+def describe(dest: Destination, query: str) -> QueryAndTable:
     """Return the query's columns and the table. Raises TableMissing before the module's first run."""
     plan = dest.plan
     info = dest.describe(dest.table)
@@ -43,29 +43,29 @@ def describe(dest: Destination, query: str) -> Tables:
         # the table's own key identifies the rows, with its own collations
         collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))
         columns = tuple(replace(column, collation=collations.get(column.dest_name, "")) for column in columns)
-    return Tables(query=query, columns=columns, info=info)
+    return QueryAndTable(query=query, columns=columns, info=info)
 
 
-def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | None) -> ComparisonSpec:
+def comparison_spec(plan: Plan, described: QueryAndTable, names: Sequence[str], since: Since | None) -> ComparisonSpec:
     """Return what to compare: the columns in ``names`` (all if it is empty), and always those of the key.
 
     The key is the merge key, else a key of the table that the query returns. Raises ColumnMissing for unknown names.
     """
-    known = [column.dest_name for column in tables.columns]
+    known = [column.dest_name for column in described.columns]
     if unknown := [name for name in names if name not in known]:
         raise ColumnMissing(f"The query returns no column “{unknown[0]}”.", hint=f"It returns {', '.join(known)}.")
-    key = plan.merge_key or _table_key(tables.info, known)
+    key = plan.merge_key or _table_key(described.info, known)
     one_per_key = plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key)
     needed = {*((since.column,) if since else ()), *((plan.watermark,) if one_per_key else ())}
     wanted = {*names, *key, *needed} if names else set(known)
-    columns = tuple(column for column in tables.columns if column.dest_name in wanted)
+    columns = tuple(column for column in described.columns if column.dest_name in wanted)
     positions = {column.dest_name: position for position, column in enumerate(columns)}
     dialect = registry.dialect(plan.destination.kind)
     spec = ComparisonSpec(
         columns=columns,
         key=tuple(positions[name] for name in key),
         partial=bool(find_placeholders(plan.source_query, registry.dialect(plan.source.kind))),
-        bounded=since is not None,
+        since_only=since is not None,
         ascii_only=dialect.folds_ascii_only,
         signed_zero=dialect.keeps_signed_zero,
         one_per_key=one_per_key,
@@ -94,15 +94,17 @@ def _range_column(plan: Plan, spec: ComparisonSpec) -> int | None:
     return spec.key[0] if both else None
 
 
-def open_sides(plan: Plan, tables: Tables, spec: ComparisonSpec, since: Since | None, stack: ExitStack) -> Sides:
+def open_sides(
+    plan: Plan, described: QueryAndTable, spec: ComparisonSpec, since: Since | None, stack: ExitStack
+) -> Sides:
     """Open both sides; the stack closes them. Rows are hashed by their own system if it can, else here."""
-    servers = ServerSides(plan, tables, spec, since)
-    both = servers.both(stack)
+    factory = ServerSideFactory(plan, described, spec, since)
+    both = factory.both(stack)
     if isinstance(both, Sides):
         return both
-    shared = both if plan.source.kind == plan.destination.kind else servers.shared(stack)
+    shared = both if plan.source.kind == plan.destination.kind else factory.shared(stack)
     own = {} if isinstance(shared, NotHashed) else shared
-    source: Side = own.get("source") or _streamed_source(plan, tables, spec, since, stack, shared=bool(own))
+    source: Side = own.get("source") or _streamed_source(plan, described, spec, since, stack, shared=bool(own))
     destination: Side = own.get("destination") or _streamed_destination(plan, spec, since, stack, shared=bool(own))
     if isinstance(shared, NotHashed):
         return Sides(source=source, destination=destination, why=f"rows are read and hashed here: {shared.why}")
@@ -115,21 +117,21 @@ def open_sides(plan: Plan, tables: Tables, spec: ComparisonSpec, since: Since | 
 
 
 def _streamed_source(
-    plan: Plan, tables: Tables, spec: ComparisonSpec, since: Since | None, stack: ExitStack, *, shared: bool
+    plan: Plan, described: QueryAndTable, spec: ComparisonSpec, since: Since | None, stack: ExitStack, *, shared: bool
 ) -> StreamedSide:
     dialect = registry.dialect(plan.source.kind)
     key = None if spec.range_column is None else spec.columns[spec.range_column]
 
     def query(segment: Segment) -> str:
         if key is None or not segment.condition("k"):
-            return tables.query
-        return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
+            return described.query
+        return add_predicate(described.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        parse.sharing_file(plan.source, plan.destination)[0],
+        mark_same_file(plan.source, plan.destination)[0],
         query=query,
-        read=tables.columns,
-        compared=spec,
+        read=described.columns,
+        spec=spec,
         strip_nul_bytes=plan.strip_nul_bytes,
         condition=since.streamed_condition(spec.columns) if since else "",
         shared=shared,
@@ -151,10 +153,10 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        parse.sharing_file(plan.source, plan.destination)[1],
+        mark_same_file(plan.source, plan.destination)[1],
         query=query,
         read=spec.columns,
-        compared=spec,
+        spec=spec,
         strip_nul_bytes=False,
         condition=since.streamed_condition(spec.columns) if since else "",
         shared=shared,

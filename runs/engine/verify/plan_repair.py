@@ -20,7 +20,7 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
     runs would not update or delete are not repaired: see `kept`. Raises ConfigurationInvalid when the module has no
     key, or when the destination does not support deletes.
     """
-    if not result.compared.key:
+    if not result.spec.key:
         raise ConfigurationInvalid(
             f"{plan.module} has no merge key, so single rows cannot be repaired.",
             hint=f"Read everything again: manage.py runmodule {plan.module} --full-refresh.",
@@ -32,7 +32,7 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
             hint="Turn supports_deletes of the connection on if its system merges by key at once; otherwise run "
             f"{plan.module}, and let the system merge.",
         )
-    key = tuple(column.dest_name for column in result.compared.key_columns)
+    key = tuple(column.dest_name for column in result.spec.key_columns)
     traits = plan.strategy.traits
     return replace(
         plan,
@@ -88,7 +88,7 @@ def _deletes_extra(plan: Plan) -> bool:
 
 
 def _deletes(plan: Plan, result: VerificationResult) -> bool:
-    if result.compared.partial or not result.comparison.counts.extra or not _deletes_extra(plan):
+    if result.spec.partial or not result.comparison.counts.extra or not _deletes_extra(plan):
         return False
     if not _all_compared(result):
         return False
@@ -97,7 +97,7 @@ def _deletes(plan: Plan, result: VerificationResult) -> bool:
 
 def _all_compared(result: VerificationResult) -> bool:
     """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
-    return not result.compared.bounded or result.comparison.range_keys is not None
+    return not result.spec.since_only or result.comparison.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
@@ -110,13 +110,13 @@ def _repair(result: VerificationResult, *, deletes: bool, removes_duplicates: bo
     """Return the repair of the differing keys if they are few, else of their segments, else of the whole table."""
     removes_duplicates = removes_duplicates and result.comparison.counts.extra > 0 and _all_compared(result)
     whole = Repair(deletes=deletes, removes_duplicates=removes_duplicates, rewrites=rewrites)
-    column = result.compared.range_column
+    column = result.spec.range_column
     if column is None:
         return whole
     comparison = result.comparison
     are_few = comparison.range_keys is not None
     segments = _segments_of_keys(comparison) if are_few else [leaf.segment for leaf in comparison.leaves]
-    return replace(whole, column=result.compared.columns[column].dest_name, segments=tuple(segments))
+    return replace(whole, column=result.spec.columns[column].dest_name, segments=tuple(segments))
 
 
 def _segments_of_keys(comparison: ComparisonResult) -> list[Segment]:

@@ -56,7 +56,7 @@ class ComparisonResult:
 
 def different_values(
     keys: Sequence[DifferingKey],
-    compared: ComparisonSpec,
+    spec: ComparisonSpec,
     *,
     segment: Segment,
     grid: Grid,
@@ -69,18 +69,18 @@ def different_values(
     """
     places: dict[tuple[Segment, Grid], list[DifferingKey]] = {}
     for key in keys:
-        places.setdefault(_range_of(key, compared) or (segment, grid), []).append(key)
+        places.setdefault(_range_of(key, spec) or (segment, grid), []).append(key)
     values: list[DifferentValue] = []
     for place, its_keys in places.items():
         source, destination = read_values(*place, [key.key_hash for key in its_keys])
         for key in its_keys:
-            values += _in_row(key, compared, source.get(key.key_hash), destination.get(key.key_hash))
+            values += _in_row(key, spec, source.get(key.key_hash), destination.get(key.key_hash))
     return values
 
 
-def _range_of(key: DifferingKey, compared: ComparisonSpec) -> tuple[Segment, Grid] | None:
-    column = compared.range_column
-    text = None if column is None else key.key[compared.key_positions.index(column)]
+def _range_of(key: DifferingKey, spec: ComparisonSpec) -> tuple[Segment, Grid] | None:
+    column = spec.range_column
+    text = None if column is None else key.key[spec.key_positions.index(column)]
     if text is None or not is_range_key(text):
         return None
     number = int(text)
@@ -88,12 +88,12 @@ def _range_of(key: DifferingKey, compared: ComparisonSpec) -> tuple[Segment, Gri
 
 
 def _in_row(
-    key: DifferingKey, compared: ComparisonSpec, source: Sequence[Value] | None, destination: Sequence[Value] | None
+    key: DifferingKey, spec: ComparisonSpec, source: Sequence[Value] | None, destination: Sequence[Value] | None
 ) -> list[DifferentValue]:
     if source is None or destination is None:
         return []
     return [
         DifferentValue(key=key.key, column=column.dest_name, source=mine.text, destination=theirs.text)
-        for column, mine, theirs in zip(compared.columns, source, destination, strict=True)
+        for column, mine, theirs in zip(spec.columns, source, destination, strict=True)
         if mine.form != theirs.form
     ]

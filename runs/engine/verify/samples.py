@@ -28,18 +28,18 @@ class Sample:
         return _BUCKETS
 
 
-def choose(bounds: tuple[int, int] | None, wanted: int, present: int, *, per_second: float) -> Sample | None:
+def choose_sample(key_range: tuple[int, int] | None, wanted: int, present: int, *, per_second: float) -> Sample | None:
     """Return a random sample of about ``wanted`` of the ``present`` rows; None if all of them are to be compared.
 
-    ``bounds`` are the lowest key and one more than the highest. Without them there are no ranges, and each side is read
+    ``key_range`` is the lowest key and one more than the highest. Without it there are no ranges, and each side is read
     with one statement whatever the size of the sample.
     """
     if not 0 < wanted < present:
         return None
-    if bounds is None:
+    if key_range is None:
         number = max(1, wanted * _BUCKETS // present)
         return Sample(buckets=frozenset(random.sample(range(_BUCKETS), number)))
-    ranges = tuple(_sampled(*bounds, share=wanted / present))
+    ranges = tuple(_sampled(*key_range, share=wanted / present))
     # a sample has more statements than the whole table, and waits between them, in which rows could be compared
     waits = max(0, len(ranges) - _WHOLE_STATEMENTS) / per_second
     return None if present - wanted <= waits * _ROWS_PER_SECOND else Sample(ranges=ranges)

@@ -37,14 +37,14 @@ class ServerSide:
         relation: str,
         condition: str,
         columns: Sequence[HashedColumn],
-        compared: ComparisonSpec,
+        spec: ComparisonSpec,
         row_hash: Callable[[Sequence[HashedColumn]], str],
     ) -> None:
         self._session, self._parameters = session, parameters
         self._relation, self._condition = relation, condition
-        self._columns, self._compared, self._hashed = columns, compared, row_hash
+        self._columns, self._spec, self._hashed = columns, spec, row_hash
         self._row_hash = row_hash(columns)
-        self._key_hash = row_hash([columns[position] for position in compared.key_positions])
+        self._key_hash = row_hash([columns[position] for position in spec.key_positions])
         self._batches: Batches | None = None
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
@@ -55,9 +55,9 @@ class ServerSide:
         return {int(bucket): Digest(int(count), int(checksum)) for bucket, count, checksum in rows}
 
     def hashes(self, segment: Segment, grid: Grid, *, few: bool = False) -> Iterator[pa.RecordBatch]:
-        names = [f"k{number}" for number in range(len(self._compared.key_positions))]
-        texts = [self._text(position) for position in self._compared.key_positions]
-        if (latest := self._compared.latest_by) is not None:
+        names = [f"k{number}" for number in range(len(self._spec.key_positions))]
+        texts = [self._text(position) for position in self._spec.key_positions]
+        if (latest := self._spec.latest_by) is not None:
             names.append("mark")
             texts.append(self._text(latest))
         listed = ", ".join(f"{text} AS {name}" for text, name in zip(texts, names, strict=True))
@@ -122,12 +122,12 @@ class ServerSide:
 
     @property
     def _range_key(self) -> str:
-        assert self._compared.range_column is not None
-        return self._columns[self._compared.range_column].expression
+        assert self._spec.range_column is not None
+        return self._columns[self._spec.range_column].expression
 
     def _where(self, segment: Segment, grid: Grid, *more: str) -> str:
         conditions = [self._condition, *more]
-        if self._compared.range_column is not None:
+        if self._spec.range_column is not None:
             conditions.append(segment.condition(self._range_key))
         if segment.buckets is not None:
             conditions.append(f"{self._bucket(grid)} IN ({', '.join(map(str, sorted(segment.buckets)))})")

@@ -39,7 +39,7 @@ class ComparisonSpec:
     # named watermarks bound the query, so the destination may have rows that it does not return
     partial: bool = False
     # only rows since a watermark's value are compared
-    bounded: bool = False
+    since_only: bool = False
     # the destination's collations that ignore case do so for ASCII letters only
     ascii_only: bool = False
     # the destination distinguishes -0.0 from 0.0
@@ -56,7 +56,7 @@ class ComparisonSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class QueryAndTable:
     """The module's query with its columns, and the table that it fills, as both are now."""
 
     query: str

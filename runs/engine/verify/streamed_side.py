@@ -23,7 +23,7 @@ from connections.sdk.schema import Column
 from connections.sdk.types import to_arrow
 from runs.engine.segments import Grid, RangeGrid, Segment
 from runs.engine.verify import shared_hash
-from runs.engine.verify.canonical import canonical, folded, has_form
+from runs.engine.verify.canonical import canonical_values, folded, has_form
 from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000
@@ -50,15 +50,15 @@ class StreamedSide:
         *,
         query: Callable[[Segment], str],
         read: Sequence[Column],
-        compared: ComparisonSpec,
+        spec: ComparisonSpec,
         strip_nul_bytes: bool,
         condition: str = "",
         shared: bool = False,
     ) -> None:
-        self._parameters, self._query, self._compared = parameters, query, compared
+        self._parameters, self._query, self._spec = parameters, query, spec
         self._strips, self._condition, self._shared = strip_nul_bytes, condition, shared
         self._columns = tuple(read)
-        self._positions = [self._columns.index(column) for column in compared.columns]
+        self._positions = [self._columns.index(column) for column in spec.columns]
         self._duckdb = duckdb.connect()
         for setting in _SETTINGS:
             self._duckdb.execute(setting)
@@ -67,8 +67,8 @@ class StreamedSide:
         reader = registry.connector(parameters.kind, Cap.READ).reader
         assert reader is not None
         self._reader: Reader = reader
-        self._row_hash = self._hash(range(len(compared.columns)))
-        self._key_hash = self._hash(compared.key_positions)
+        self._row_hash = self._hash(range(len(spec.columns)))
+        self._key_hash = self._hash(spec.key_positions)
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
         text = (
@@ -80,9 +80,9 @@ class StreamedSide:
 
     def hashes(self, segment: Segment, grid: Grid, *, few: bool = False) -> Iterator[pa.RecordBatch]:
         """See `Side`. Raises ReadAgain when the reader was not exact; the next call uses a more careful one."""
-        texts = [self._text(position) for position in self._compared.key_positions]
+        texts = [self._text(position) for position in self._spec.key_positions]
         listed = ", ".join(f"{text} AS k{number}" for number, text in enumerate(texts))
-        if (latest := self._compared.latest_by) is not None:
+        if (latest := self._spec.latest_by) is not None:
             listed += f", {self._shown(latest)} AS mark"
         where = self._where(segment, grid)
         text = f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed} FROM batch{where}"
@@ -95,7 +95,7 @@ class StreamedSide:
             raise
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
-        positions = range(len(self._compared.columns))
+        positions = range(len(self._spec.columns))
         forms = [self._form(position) for position in positions]
         listed = ", ".join([*forms, *(self._text(position) for position in positions)])
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
@@ -145,11 +145,11 @@ class StreamedSide:
         """
         for batch in self._read(segment):
             arrays, names = [], []
-            for position, column in enumerate(self._compared.columns):
+            for position, column in enumerate(self._spec.columns):
                 array = self._stripped(batch.column(self._positions[position]))
-                form = canonical(array, column.data_type, signed_zero=self._compared.signed_zero)
-                if column.collation and position in self._compared.key:
-                    form = folded(form, column.collation, ascii_only=self._compared.ascii_only)
+                form = canonical_values(array, column.data_type, signed_zero=self._spec.signed_zero)
+                if column.collation and position in self._spec.key:
+                    form = folded(form, column.collation, ascii_only=self._spec.ascii_only)
                 arrays.append(form)
                 names.append(f"c{position}")
                 if has_form(column.data_type):
@@ -182,7 +182,7 @@ class StreamedSide:
         return array
 
     def _hash(self, positions: Iterable[int]) -> str:
-        return (shared_hash.row_hash if self._shared else _hash)(self._compared.columns, positions)
+        return (shared_hash.row_hash if self._shared else _hash)(self._spec.columns, positions)
 
     def _form(self, position: int) -> str:
         # with the shared hash, the form is the same as on the server
@@ -193,11 +193,11 @@ class StreamedSide:
 
     def _shown(self, position: int) -> str:
         """Return the name of the column with the values as they were read."""
-        return f"{'d' if has_form(self._compared.columns[position].data_type) else 'c'}{position}"
+        return f"{'d' if has_form(self._spec.columns[position].data_type) else 'c'}{position}"
 
     def _bucket(self, grid: Grid) -> str:
         if isinstance(grid, RangeGrid):
-            return grid.bucket(f"CAST(c{self._compared.range_column} AS BIGINT)", quotient="{} // {}")
+            return grid.bucket(f"CAST(c{self._spec.range_column} AS BIGINT)", quotient="{} // {}")
         return grid.bucket(self._key_hash)
 
     def _where(self, segment: Segment, grid: Grid, *more: str) -> str:

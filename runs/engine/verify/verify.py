@@ -24,10 +24,10 @@ from runs.engine.verify.equal_keys import KeyMatcher
 from runs.engine.verify.inexact_key_columns import inexact_key_columns
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import ComparisonResult
-from runs.engine.verify.samples import Sample, choose
-from runs.engine.verify.side import ComparisonSpec, Tables
+from runs.engine.verify.samples import Sample, choose_sample
+from runs.engine.verify.side import ComparisonSpec, QueryAndTable
 from runs.engine.verify.since import Since, parse_since
-from runs.engine.watermarks import bounds as watermarks
+from runs.engine.watermarks.bounds import resolve_named
 
 # the widest range of keys whose differences fit into 64 bits
 _MAX_SPAN = 2**62
@@ -50,7 +50,7 @@ class VerificationResult:
     """The result of a verification: of its comparison, what was compared, and warnings."""
 
     comparison: ComparisonResult
-    compared: ComparisonSpec
+    spec: ComparisonSpec
     warnings: tuple[str, ...]
     seconds: float
     # None if all rows were compared
@@ -59,7 +59,7 @@ class VerificationResult:
     since: Since | None = None
 
 
-def verify(
+def verify_module(
     plan: Plan,
     options: Options,
     *,
@@ -76,13 +76,13 @@ def verify(
     with ExitStack() as stack:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
-            tables = open_sides.describe(dest, query)
-            since = parse_since(options.since, dest, tables.info) if options.since else None
-            spec = open_sides.compared(plan, tables, options.columns, since)
+            described = open_sides.describe(dest, query)
+            since = parse_since(options.since, dest, described.info) if options.since else None
+            spec = open_sides.comparison_spec(plan, described, options.columns, since)
             inexact = inexact_key_columns(plan, spec.key_columns, session) if spec.key else {}
-            bounds = _bounds(dest, spec)
-            sample = options.same or (_sample(dest, options, bounds, log) if options.sample else None)
-        both = open_sides.open_sides(plan, tables, spec, since, stack)
+            key_range = _key_range(dest, spec)
+            sample = options.same or (_sample(dest, options, key_range, log) if options.sample else None)
+        both = open_sides.open_sides(plan, described, spec, since, stack)
         log(both.why)
         comparison = Comparison(
             both.source,
@@ -93,11 +93,11 @@ def verify(
             key_matcher=KeyMatcher(plan, spec, inexact=inexact, pace=options.pace),
         )
         with comparison:
-            result = _compare(comparison, bounds, sample)
-    warnings = tuple(_warnings(tables, result, spec, is_part=bool(options.since or sample)))
+            result = _compare(comparison, key_range, sample)
+    warnings = tuple(_warnings(described, result, spec, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
     return VerificationResult(
-        comparison=result, compared=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
+        comparison=result, spec=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
     )
 
 
@@ -109,10 +109,10 @@ def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
     try:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
-            tables = open_sides.describe(dest, _query(plan))
+            described = open_sides.describe(dest, _query(plan))
             try:
-                since = parse_since(options.since, dest, tables.info) if options.since else None
-                open_sides.compared(plan, tables, options.columns, since)
+                since = parse_since(options.since, dest, described.info) if options.since else None
+                open_sides.comparison_spec(plan, described, options.columns, since)
             except (ColumnMissing, ConfigurationInvalid) as error:
                 return error
     except PipekitError:
@@ -120,9 +120,11 @@ def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
     return None
 
 
-def _warnings(tables: Tables, result: ComparisonResult, spec: ComparisonSpec, *, is_part: bool) -> Iterator[str]:
-    filled = {column.dest_name for column in tables.columns}
-    if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
+def _warnings(
+    described: QueryAndTable, result: ComparisonResult, spec: ComparisonSpec, *, is_part: bool
+) -> Iterator[str]:
+    filled = {column.dest_name for column in described.columns}
+    if unfilled := [column.name for column in described.info.columns if column.name not in filled]:
         yield (
             f"The destination has columns that the query does not fill; they are not compared: {', '.join(unfilled)}."
         )
@@ -152,13 +154,13 @@ def _warnings(tables: Tables, result: ComparisonResult, spec: ComparisonSpec, *,
 
 def _query(plan: Plan) -> str:
     values: dict[str, str] = {}
-    for event in watermarks.resolve_named(plan):
+    for event in resolve_named(plan):
         if isinstance(event, WatermarkResolved):
             values[event.name] = event.value or ""
     return base_query(plan, values)
 
 
-def _bounds(dest: Destination, spec: ComparisonSpec) -> tuple[int, int] | None:
+def _key_range(dest: Destination, spec: ComparisonSpec) -> tuple[int, int] | None:
     """Return the lowest key of the destination and one more than its highest; None if there are no ranges."""
     if spec.range_column is None:
         return None
@@ -179,18 +181,18 @@ def _is_whole(value: Any) -> bool:
 
 
 def _sample(
-    dest: Destination, options: Options, bounds: tuple[int, int] | None, log: Callable[[str], None]
+    dest: Destination, options: Options, key_range: tuple[int, int] | None, log: Callable[[str], None]
 ) -> Sample | None:
     present = dest.count(dest.table)
-    sample = choose(bounds, options.sample, present, per_second=options.pace.per_second)
+    sample = choose_sample(key_range, options.sample, present, per_second=options.pace.per_second)
     if sample is None:
         log(f"comparing all {counted(present)}: no more work than a sample of {options.sample:,}")
     return sample
 
 
-def _compare(comparison: Comparison, bounds: tuple[int, int] | None, sample: Sample | None) -> ComparisonResult:
+def _compare(comparison: Comparison, key_range: tuple[int, int] | None, sample: Sample | None) -> ComparisonResult:
     if sample is None:
-        return comparison.compare_table() if bounds is None else comparison.compare_ranges([bounds], whole=True)
+        return comparison.compare_table() if key_range is None else comparison.compare_ranges([key_range], whole=True)
     if sample.buckets is not None:
         return comparison.compare_table(sample.buckets, count=sample.bucket_count)
     return comparison.compare_ranges(sample.ranges, whole=False)

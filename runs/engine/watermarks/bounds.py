@@ -15,7 +15,7 @@ from connections.sdk.schema import TableInfo
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.watermark_timestamps import lowest_spelling
 from connections.sdk.types import DataType, Kind
-from modules import overlap as overlaps
+from modules.overlap import overlap_interval, overlap_number
 from modules.query.placeholders import unused
 from runs.engine.destination import Destination
 from runs.engine.events import Event, Warned, WatermarkResolved
@@ -197,7 +197,7 @@ def _earlier(value: str, data_type: DataType, overlap: str) -> str:
 
 def _number(text: str) -> Decimal:
     # a negative overlap would silently skip rows
-    if (number := overlaps.number(text)) is not None:
+    if (number := overlap_number(text)) is not None:
         return number
     raise ConfigurationInvalid(
         f"The overlap “{text}” is not a number of at least 0, and the watermark column is one.",
@@ -206,7 +206,7 @@ def _number(text: str) -> Decimal:
 
 
 def _interval(text: str) -> dt.timedelta:
-    if (interval := overlaps.interval(text)) is not None:
+    if (interval := overlap_interval(text)) is not None:
         return interval
     raise ConfigurationInvalid(
         f"The overlap “{text}” is not an interval.", hint="Write for example 2 days, or 1 hour 30 minutes."

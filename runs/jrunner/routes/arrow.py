@@ -16,10 +16,10 @@ from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, ReadAgain, Writer
 from connections.sdk.row_counts import TransferResult, check_counts
-from connections.url import parse
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.reporter import Reporter
+from runs.jrunner.routes.same_file import mark_same_file
 
 # batches that are read ahead
 _QUEUE_SIZE = 4
@@ -31,7 +31,7 @@ _CLOSE_TIMEOUT = 5.0
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, or of ``writer`` if given."""
-    source, destination = parse.sharing_file(job.source, job.destination)
+    source, destination = mark_same_file(job.source, job.destination)
     job = replace(job, source=source, destination=destination)
     reader = connector(job.source.kind, Cap.READ).reader
     writer = writer or connector(job.destination.kind, Cap.WRITE).writer

@@ -24,7 +24,7 @@ class Route:
     copy: Copy
 
 
-def choose(job: Job) -> Route:
+def choose_route(job: Job) -> Route:
     """Return the fastest exact route. Connects to systems whose column types the job does not tell for certain."""
     if job.options.get("external"):
         return _external(job)

@@ -1,4 +1,4 @@
-"""`manage.py carryout`: executes queued runs, group runs and verifications, as the process launched for them."""
+"""`manage.py carryout`: execute queued runs, group runs and verifications, as the process launched for them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from runs.models.notification import Notification
-from runs.notify.delivery import send_due, send_tests
+from runs.notify.delivery import send_due
+from runs.notify.test_messages import send_test_messages
 
 _CONFIGURE = (
     "Set smtp in config.yaml and the setting notification_addresses, or the settings webhook_url and webhook_secret."
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             pending, undelivered = Notification.objects.pending(), Notification.objects.undelivered()
             self.stdout.write(f"{sent} sent, {pending.count()} waiting, {undelivered.count()} undelivered")
             return
-        results = send_tests()
+        results = send_test_messages()
         if not results:
             message = "No notification channel is configured."
             raise CommandFailed(message, hint=_CONFIGURE, code="configuration_invalid", returncode=ExitCode.FAILED)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode
-from runs.prune import prune
+from runs.prune import remove_expired
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         results = []
-        for pruned in prune(timezone.now(), dry_run=dry_run):
+        for pruned in remove_expired(timezone.now(), dry_run=dry_run):
             results.append(pruned)
             if not options["json"]:
                 self.stdout.write(f"{pruned.count} {pruned.what} {'would be removed' if dry_run else 'removed'}")

@@ -14,7 +14,7 @@ from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs.cli.exit_code_by_status import exit_code_of
 from runs.cli.find import find_group
-from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
+from runs.cli.verify_command import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
 from runs.verifications import report
 from runs.verifications.insert import VerificationRequest

@@ -1,4 +1,4 @@
-"""The channels of notifications, and the time limits of both. Their network clients take 0.2 s to import."""
+"""The channels of notifications (e-mail and webhook) and their time limits. Network clients are imported on use."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ import asyncio
 import socket
 from typing import Any
 
+from connections.sdk.daemon_thread import in_daemon_thread
 from connections.sdk.errors import ConfigurationInvalid
 from connections.url import addresses
-from connections.url.addresses import in_daemon_thread
 
 _HINT = "Use a receiver on the internet, or allow this machine and private networks: webhook_private in config.yaml."
 

@@ -16,14 +16,15 @@ from django.core.mail import EmailMessage
 from django.core.mail.message import SafeMIMEText, sanitize_address
 from django.core.mail.utils import DNS_NAME
 
+from connections.sdk.daemon_thread import in_daemon_thread
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
-from connections.url.addresses import in_daemon_thread, parsed
+from connections.url.addresses import parsed
 from runs.models.setting import Setting
 from runs.notify import channels
 from runs.notify.channels.addresses import EventLoop
 from runs.notify.messages import Mail, line
-from runs.notify.recipients import recipients
+from runs.notify.recipients import mail_recipients
 
 _SUBMISSION, _SMTPS = 587, 465
 # seconds to wait for the answer to QUIT, after the mail has been accepted
@@ -38,7 +39,7 @@ def send(mail: Mail, settings: Setting) -> str:
 
     Raise a PipekitError if no recipient was accepted.
     """
-    smtp, to = conf.PIPEKIT.smtp, recipients(settings)
+    smtp, to = conf.PIPEKIT.smtp, mail_recipients(settings)
     if not smtp.host:
         raise ConfigurationInvalid("There is no mail server.", hint="Set smtp.host in config.yaml.")
     if not to:

@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = "Add a line to this user's crontab that ticks every minute. Other lines are not changed."
 
     def handle(self, **options: Any) -> None:
-        result = install.install()
+        result = install.install_line()
         if result.backup:
             self.stderr.write(f"The previous crontab was saved to {result.backup}")
         self.stdout.write(f"{'installed' if result.changed else 'already installed'}: {result.line}")

@@ -1,11 +1,11 @@
-"""`manage.py scheduler`: the tick in a loop, for machines without cron."""
+"""`manage.py scheduler`: run the tick every minute, for machines without cron."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from connections.management.base import BaseCommand
-from scheduling import loop
+from scheduling.loop import tick_until_signal
 
 
 class Command(BaseCommand):
@@ -13,6 +13,6 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         self.stderr.write("Ticking every minute. Ctrl+C stops it; runs that were started continue.")
-        received = loop.loop(self.stderr.write)
+        received = tick_until_signal(self.stderr.write)
         self.stderr.write(f"Stopped by {received.name}.")
         self.exit_code = 128 + received

@@ -13,7 +13,8 @@ from django.utils import timezone
 from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode
 from scheduling import timestamps
-from scheduling.tick import lock, tick
+from scheduling.tick import lock
+from scheduling.tick.tick import tick_and_housekeeping
 
 
 class Command(BaseCommand):
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
 
     def handle(self, **options: Any) -> None:
-        report = tick.tick_and_housekeeping(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
+        report = tick_and_housekeeping(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
         if report is None:
             self.stderr.write("Another tick is running; it starts what is due.")
             return

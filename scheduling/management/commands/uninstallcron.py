@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = "Remove this installation's line from this user's crontab. Other lines are not changed."
 
     def handle(self, **options: Any) -> None:
-        result = install.uninstall()
+        result = install.remove_line()
         if result.backup:
             self.stderr.write(f"The previous crontab was saved to {result.backup}")
         self.stdout.write("removed" if result.changed else "not installed")

@@ -1,4 +1,4 @@
-"""Create ``of_43a2c86.tar.xz``: the data directory of an earlier version, which `test_data_directory` opens.
+"""Creates ``of_43a2c86.tar.xz``: the data directory of an earlier version, which `test_data_directory` opens.
 
 Run it with the Python of an installation, on a checkout of that version::
 

@@ -20,8 +20,7 @@ from pytest_django import Settings
 from connections import registry
 from connections.models import Connection, Driver
 from connections.secrets import references
-from pipekit_site.doctor import checks as doctor_checks
-from pipekit_site.doctor.checks import CHECKS, Check
+from pipekit_site.doctor.checks import CHECKS, Check, run_all_checks, run_checks
 from tests.servers.ports import reserved_port
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +37,7 @@ def secrets_file(tmp_path: Path) -> Iterator[Path]:
 
 def run_check(name: str) -> Check:
     """Run one check; return its result."""
-    return next(doctor_checks.run(check for check in CHECKS if check[0] == name))
+    return next(run_checks(check for check in CHECKS if check[0] == name))
 
 
 def connection(kind: str = "sqlite", url: str = "jdbc:sqlite:/data/erp.db", **values: Any) -> Connection:
@@ -194,8 +193,8 @@ def test_connections_are_only_tested_with_the_option_connections(tmp_path: Path)
     connection(name="erp", url=f"jdbc:sqlite:{tmp_path / 'erp.db'}", options={"create": True})
     with reserved_port() as port:
         connection("postgresql", f"jdbc:postgresql://127.0.0.1:{port}/dw", name="down")
-        assert all(check.ok for check in doctor_checks.run_all())
-        checks = {check.name: check for check in doctor_checks.run_all(connections=True)}
+        assert all(check.ok for check in run_all_checks())
+        checks = {check.name: check for check in run_all_checks(connections=True)}
     assert checks["connection erp"].ok
     assert not checks["connection down"].ok
     assert f"Port {port} of 127.0.0.1 cannot be reached" in checks["connection down"].message
@@ -207,7 +206,7 @@ def test_an_exception_in_a_check_is_reported_as_a_failed_check_without_secrets()
     def broken() -> str:
         raise RuntimeError(f"failed with {references.store().resolve('$DW_PW')}")
 
-    (check,) = doctor_checks.run([("broken", broken)])
+    (check,) = run_checks([("broken", broken)])
     assert (check.ok, check.message) == (False, "The check itself failed: RuntimeError: failed with ***.")
 
 

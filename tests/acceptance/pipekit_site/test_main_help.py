@@ -1,4 +1,4 @@
-"""Tests of `manage.py help`: Pipekit's commands come first, with one line each, and internal ones are not names."""
+"""Tests of `manage.py help`: Pipekit's commands come first, with one line each; internal commands are not listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process of a queued run, group run or verification starts its row in spite of metadata that fail for a moment."""
+"""`carryout` starts its run, group run or verification although the metadata database is briefly unavailable."""
 
 from __future__ import annotations
 

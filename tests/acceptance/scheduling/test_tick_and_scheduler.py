@@ -14,7 +14,6 @@ from pytest_django import Settings
 from runs.models import GroupRun, Run
 from scheduling import loop
 from scheduling.models import Schedule, Tick
-from scheduling.tick import tick
 from tests.factories import ModuleFactory, ScheduleFactory
 from tests.processes.commands import run_in_new_interpreter, start_in_new_interpreter, wait_until
 
@@ -101,10 +100,10 @@ def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.Monkey
             raise RuntimeError("no")
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(tick, "tick_and_housekeeping", fail_then_end)
+    monkeypatch.setattr(loop, "tick_and_housekeeping", fail_then_end)
     monkeypatch.setattr(loop, "_until_next_minute", lambda now: 0.01)
     monkeypatch.setattr(loop, "close_old_connections", lambda: None)
-    assert loop.loop(lambda line: None) == signal.SIGINT
+    assert loop.tick_until_signal(lambda line: None) == signal.SIGINT
     assert len(ticks) == 2
 
 

@@ -35,7 +35,7 @@ def command_without_parent():
 transfer._send_job = send_job_and_die
 if sys.argv[1] == "without":
     transfer.command = command_without_parent
-for event in sync.run(pickle.load(sys.stdin.buffer)):
+for event in sync.execute_plan(pickle.load(sys.stdin.buffer)):
     pass
 """
 

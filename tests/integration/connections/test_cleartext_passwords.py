@@ -18,7 +18,7 @@ from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy import bulk
 from connections.connectors.postgresql.copy.reader import PostgresqlBatches
 from connections.connectors.postgresql.session.backend_status import Backend
-from connections.connectors.postgresql.session.settings import settings
+from connections.connectors.postgresql.session.settings import libpq_settings
 from connections.sdk.errors import AuthenticationFailed, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.servers.cleartext import ClearTextServer, clear_text_server
@@ -100,7 +100,7 @@ def test_a_connection_allows_clear_text_only_with_true(server: ClearTextServer, 
 
 
 def test_the_backend_status_check_sends_no_password(server: ClearTextServer) -> None:
-    backend = Backend(settings(parameters(server)), pid=1)
+    backend = Backend(libpq_settings(parameters(server)), pid=1)
     backend.is_busy()
     backend.terminate()
     assert server.password_requests and server.passwords == []

@@ -10,7 +10,7 @@ import pytest
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.session.backend_status import Backend
-from connections.connectors.postgresql.session.settings import settings
+from connections.connectors.postgresql.session.settings import libpq_settings
 from connections.sdk.errors import AuthenticationFailed
 from connections.sdk.parameters import ConnectionParameters
 from tests.integration.connections.test_cleartext_passwords import WAYS
@@ -50,7 +50,7 @@ def test_a_connection_without_a_password_sends_no_password(
 
 
 def test_the_backend_status_check_sends_no_password(server: ClearTextServer, libpq_password: None) -> None:
-    backend = Backend(settings(without_password(server)), pid=1)
+    backend = Backend(libpq_settings(without_password(server)), pid=1)
     backend.is_busy()
     backend.terminate()
     assert server.password_requests and not any(server.passwords)

@@ -16,7 +16,7 @@ import duckdb
 import psycopg
 import pytest
 
-from connections import probe
+from connections.probe import Result, probe_connection
 from connections.sdk.errors import SecretMissing
 from connections.sdk.parameters import ConnectionParameters
 from tests.servers.ports import reserved_port
@@ -24,16 +24,16 @@ from tests.servers.ports import reserved_port
 PASSWORD = "right-pw-7391"
 
 
-def _probe(kind: str, url: str, *, write: bool = False, **more: object) -> probe.Result:
+def _probe(kind: str, url: str, *, write: bool = False, **more: object) -> Result:
     parameters = ConnectionParameters(kind=kind, url=url, name="target", **more)  # type: ignore[arg-type]
-    return probe.probe(lambda: parameters, name="target", kind=kind, write=write)
+    return probe_connection(lambda: parameters, name="target", kind=kind, write=write)
 
 
-def _steps(result: probe.Result) -> dict[str, bool]:
+def _steps(result: Result) -> dict[str, bool]:
     return {step.name: step.ok for step in result.steps}
 
 
-def _failed(result: probe.Result, step: str, code: str) -> dict[str, str]:
+def _failed(result: Result, step: str, code: str) -> dict[str, str]:
     """Assert that the test ended with this step and error, and return the error."""
     assert [item.name for item in result.steps if not item.ok] == [step]
     assert result.steps[-1].name == step and not result.ok
@@ -116,7 +116,9 @@ def test_the_host_may_be_a_socket_directory_and_the_database_may_have_a_blank(da
 def test_each_step_is_reported_to_the_callback(database_url: str) -> None:
     names: list[str] = []
     parameters = ConnectionParameters(kind="postgresql", url=database_url)
-    result = probe.probe(lambda: parameters, name="x", kind="postgresql", on_step=lambda step: names.append(step.name))
+    result = probe_connection(
+        lambda: parameters, name="x", kind="postgresql", on_step=lambda step: names.append(step.name)
+    )
     assert names == [step.name for step in result.steps]
 
 
@@ -124,7 +126,7 @@ def test_a_missing_secret_fails_the_first_step() -> None:
     def resolve() -> ConnectionParameters:
         raise SecretMissing("There is no secret DW_PW.", hint="manage.py secrets set DW_PW")
 
-    result = probe.probe(resolve, name="target", kind="postgresql")
+    result = probe_connection(resolve, name="target", kind="postgresql")
     _failed(result, "secret", "secret_missing")
 
 

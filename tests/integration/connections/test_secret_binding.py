@@ -15,7 +15,7 @@ from django.db import connection as metadata
 from django.test import Client
 from django.urls import reverse
 
-from connections import recorded_test
+from connections import record_test_result
 from connections.models import Connection, Driver
 from connections.sdk.errors import SecretMissing
 from connections.secrets import references
@@ -76,7 +76,7 @@ def test_a_secret_does_not_resolve_if_its_target_was_changed_in_the_database(
     with pytest.raises(SecretMissing, match="DW_PW is not bound to this host; it is bound to postgresql at") as refused:
         row.parameters()
     assert "Enter the reference again" in refused.value.hint
-    result = recorded_test.run_test(row)
+    result = record_test_result.run_test(row)
     assert (result.ok, len(result.steps)) == (False, 1)
     # saving the result of the test does not bind the secret
     with pytest.raises(SecretMissing):

@@ -55,8 +55,8 @@ def broken(*arguments: Any) -> Iterator[Event]:
 def test_an_internal_error_runs_the_failure_hooks(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, retried: bool
 ) -> None:
-    monkeypatch.setattr(sync, "transfer", broken)
-    events = run_with_retries(plan, retry_policy(), still_ours=lambda: True) if retried else sync.run(plan)
+    monkeypatch.setattr(sync, "transfer_rows", broken)
+    events = run_with_retries(plan, retry_policy(), still_ours=lambda: True) if retried else sync.execute_plan(plan)
     with pytest.raises(ZeroDivisionError):
         list(events)
     assert bench.rows("SELECT event FROM hook_log ORDER BY 1") == [("always",), ("failure",)]
@@ -65,11 +65,11 @@ def test_an_internal_error_runs_the_failure_hooks(
 def test_an_internal_error_of_a_failure_hook_does_not_hide_the_error_of_the_run(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "transfer", broken)
+    monkeypatch.setattr(sync, "transfer_rows", broken)
     monkeypatch.setattr("runs.engine.hooks.open_session", lambda connection: (_ for _ in ()).throw(KeyError("hook")))
     seen: list[Event] = []
     with pytest.raises(ZeroDivisionError):
-        for event in sync.run(plan):
+        for event in sync.execute_plan(plan):
             seen.append(event)  # noqa: PERF402 - the list must have what came before the error
     assert any(isinstance(event, Warned) and "KeyError" in event.message for event in seen)
 

@@ -93,7 +93,7 @@ def test_hooks_before_the_run_are_executed_at_each_attempt(numbers: Bench, monke
             raise ConnectionLost("reset")
         return transfer_in_process.transfer(*arguments)
 
-    monkeypatch.setattr(sync, "transfer", lost_once)
+    monkeypatch.setattr(sync, "transfer_rows", lost_once)
     list(retried(plan_with(numbers, hook(numbers, "before", RunOn.BEFORE), hook(numbers, "after"))))
     assert logged(numbers) == ["before", "before", "after"]
 
@@ -125,10 +125,10 @@ def test_a_failed_run_that_is_no_longer_ours_executes_no_failure_hooks(
     def fail(*arguments: Any) -> Iterator[Event]:
         raise error
 
-    monkeypatch.setattr(sync, "transfer", fail)
+    monkeypatch.setattr(sync, "transfer_rows", fail)
     plan = plan_with(numbers, hook(numbers, "failure", RunOn.FAILURE), hook(numbers, "always", RunOn.ALWAYS))
     with pytest.raises(sync.Disowned) as caught:
-        list(retried(plan, is_ours=False) if is_retried else sync.run(plan, still_ours=lambda: False))
+        list(retried(plan, is_ours=False) if is_retried else sync.execute_plan(plan, still_ours=lambda: False))
     assert caught.value.__cause__ is error
     assert logged(numbers) == []
 

@@ -15,7 +15,7 @@ from connections.connectors.postgresql.copy.raw import SourceChanged
 from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.job import Job
-from runs.jrunner.routes.choose import choose
+from runs.jrunner.routes.choose import choose_route
 from tests.harness.small_databases import System, job, postgresql, transfer_rows
 
 
@@ -63,7 +63,7 @@ def test_known_types_are_not_described_again(system: System, connected: list[str
     system.execute("CREATE TABLE s (n integer, v text)", "INSERT INTO s VALUES (1, 'a')")
     system.execute("CREATE TABLE t (n bigint, v text)")
     connected.clear()
-    route = choose(typed_job(system, "SELECT n, v FROM s", ["integer", "text"]))
+    route = choose_route(typed_job(system, "SELECT n, v FROM s", ["integer", "text"]))
     assert (route.name, connected) == ("raw", [])
     assert "after 1 exact casts" in route.why
     assert transfer_rows(typed_job(system, "SELECT n, v FROM s -- all", ["integer", "text"]))[0] == "raw"
@@ -87,7 +87,7 @@ def test_other_types_are_described(
     work = typed_job(system, "SELECT n FROM s", [source_type])
     work = replace(work, columns=(replace(work.columns[0], dest_type=dest_type),))
     connected.clear()
-    choose(work)
+    choose_route(work)
     assert sorted(connected) == sides
 
 

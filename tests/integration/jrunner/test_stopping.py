@@ -15,7 +15,7 @@ import pytest
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.choose import choose
+from runs.jrunner.routes.choose import choose_route
 from tests.harness.small_databases import System, duckdb, job, postgresql, sqlite
 from tests.processes.commands import alive, wait_until
 from tests.processes.jrunner import ROOT, finish, start_job
@@ -156,7 +156,7 @@ def test_a_stop_request_after_the_transfer_has_no_effect(database_url: str) -> N
     warehouse = postgresql(database_url)
     warehouse.execute("CREATE TABLE t (n integer)")
     work, cancellation = job(warehouse, "SELECT 1 AS n", warehouse), Cancellation()
-    route = choose(work)
+    route = choose_route(work)
     assert route.name == "raw"
     assert route.copy(work, Reporter(events=False), cancellation).written == 1
     cancellation.request()

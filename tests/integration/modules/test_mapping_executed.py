@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from connections.sdk.sql.dialect import Dialect
 from modules.query.column_mapping import MappedColumn, map_columns
-from modules.query.outline import outline
-from modules.query.rewrite import add_predicate, no_rows, select_columns
+from modules.query.outline import parse_outline
+from modules.query.rewrite import add_predicate, select_columns
 from tests.integration.modules.conftest import System
 from tests.queries.grammar import Drawn, queries
 
@@ -53,7 +53,8 @@ def _check_mapping(system: System, drawn: Drawn, data: st.DataObject) -> None:
         _check_text_filter(system, drawn.text, column)
     reduced = system.run(select_columns(drawn.text, system.dialect, {column.dest_name: column.source_name}))[1]
     assert Counter(reduced) == Counter((row[index],) for row in rows)
-    assert system.run(no_rows(drawn.text, system.dialect)) == (names, [])
+    empty = add_predicate(drawn.text, system.dialect, column.dest_name, lambda e: "1 = 0")
+    assert system.run(empty) == (names, []), empty
 
 
 def _result_name(column: MappedColumn, dialect: Dialect) -> str:
@@ -64,7 +65,7 @@ def _result_name(column: MappedColumn, dialect: Dialect) -> str:
 
 
 def _check_expression(system: System, query: str, column: MappedColumn, index: int) -> None:
-    first = outline(query, system.dialect).items[0][0].start
+    first = parse_outline(query, system.dialect).items[0][0].start
     both = f"{query[:first]}{column.source_expression} AS pipekit_check, {query[first:]}"
     if " ORDER" in both.upper():
         return

@@ -14,7 +14,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from modules.models import Module
-from pipekit_site.doctor import checks, notifications
+from pipekit_site.doctor import notifications
+from pipekit_site.doctor.checks import run_checks
 from runs.models import Run
 from runs.models.notification import LEASE, Delivery, Notification
 from runs.models.states import Status
@@ -98,7 +99,7 @@ def test_a_mail_not_accepted_for_a_day_is_undelivered_and_shown_and_can_be_retri
     for half_hour in range(50):
         send_due(finished_at + half_hour * 30 * MINUTE)
     assert status() == "undelivered"
-    (check,) = checks.run([("notifications", notifications.notifications)])
+    (check,) = run_checks([("notifications", notifications.notifications)])
     assert not check.ok
     assert "1 notifications of the last week were not delivered; the last: qcrh: Failed." in check.message
     changelist = reverse("admin:runs_notification_changelist")

@@ -6,7 +6,7 @@ import pytest
 
 from modules.models import Group
 from runs.models.notification import Notification
-from runs.notify import messages
+from runs.notify.messages import notification_headline
 from tests.factories import (
     GroupFactory,
     GroupRunFactory,
@@ -43,7 +43,7 @@ def test_the_failure_of_a_group_run_itself_is_reported_with_the_name_of_its_grou
     assert rows[2].about["since"] == rows[1].about["since"]
     assert {(row.about["group"], row.about["module"], row.module) for row in rows} == {("nightly", None, None)}
     assert str(rows[0]) == "group nightly: Failed"
-    assert messages.headline(rows[1].about) == "group nightly has failed 3 times in a row"
+    assert notification_headline(rows[1].about) == "group nightly has failed 3 times in a row"
 
 
 def test_a_group_that_failed_before_there_was_a_recipient_is_reported_with_its_next_failure() -> None:

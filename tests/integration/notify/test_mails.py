@@ -14,7 +14,8 @@ from pytest_django import Settings
 from connections.secrets import references
 from connections.secrets.redaction import redactor
 from modules.models import Module
-from pipekit_site.doctor import checks, notifications
+from pipekit_site.doctor import notifications
+from pipekit_site.doctor.checks import run_checks
 from runs import notify
 from runs.models.notification import Notification
 from runs.notify.delivery import send_due
@@ -127,7 +128,7 @@ def test_recipients_without_a_mail_server_are_reported_by_the_notification_and_b
     ended(ModuleFactory.create())
     send_due()
     assert "There is no mail server." in Notification.objects.get().last_error
-    (check,) = checks.run([("notifications", notifications.notifications)])
+    (check,) = run_checks([("notifications", notifications.notifications)])
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
 
 

@@ -1,4 +1,4 @@
-"""The text of mails: plain text, made with one query for the settings, that says what is reported."""
+"""The text of notification mails: plain text, the footer, and a single query for the settings."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ def failure(number: int) -> dict[str, Any]:
 def test_the_settings_are_read_once_for_a_mail(count: int, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     change_settings(site_url="https://pipekit.example.com/")
     with django_assert_num_queries(1):
-        mail = messages.mail([failure(number) for number in range(1, count + 1)], current_settings(), key="k")
+        mail = messages.notification_mail(
+            [failure(number) for number in range(1, count + 1)], current_settings(), key="k"
+        )
     assert mail.text.count("https://pipekit.example.com/") == count
 
 
 def test_texts_are_not_marked_as_safe_html() -> None:
     hostile = {**failure(1), "error": {"code": "x", "message": "<script>", "hint": "<b>"}}
     mails = [
-        messages.mail([hostile], current_settings(), key="k"),
-        messages.mail([hostile] * 2, current_settings(), key="k"),
+        messages.notification_mail([hostile], current_settings(), key="k"),
+        messages.notification_mail([hostile] * 2, current_settings(), key="k"),
         messages.test_mail(current_settings()),
     ]
     for mail in mails:
         assert (type(mail.text), type(mail.subject)) == (str, str)
     assert "<script>" in mails[0].text
-    assert type(messages.headline(hostile)) is str
+    assert type(messages.notification_headline(hostile)) is str
 
 
 @pytest.mark.parametrize(
@@ -49,4 +51,4 @@ def test_texts_are_not_marked_as_safe_html() -> None:
 )
 def test_the_footer_says_which_failures_are_reported(every: int, reported: str) -> None:
     change_settings(notify_every=every)
-    assert reported in " ".join(messages.mail([failure(1)], current_settings(), key="k").text.split())
+    assert reported in " ".join(messages.notification_mail([failure(1)], current_settings(), key="k").text.split())

@@ -10,7 +10,7 @@ from modules.models import Module
 from runs.models import Verification
 from runs.models.notification import Notification
 from runs.models.setting import current_settings
-from runs.notify import messages
+from runs.notify.messages import notification_headline, notification_mail
 from runs.verifications.scope import scope_words
 from tests.factories import ModuleFactory, RunFactory, change_settings
 
@@ -71,7 +71,7 @@ def test_a_repaired_difference_is_reported_as_repaired_each_time(orders: Module)
     assert f"Run {run.pk} repaired it." in about["error"]["message"]
     assert about["error"]["hint"] == ""
     assert "lacks" not in about["error"]["message"]
-    assert messages.headline(about) == "orders differed from its source and was repaired: 1 missing, 2 different"
+    assert notification_headline(about) == "orders differed from its source and was repaired: 1 missing, 2 different"
 
 
 def test_rows_that_a_repair_leaves_different_are_reported_once_with_the_reason(orders: Module) -> None:
@@ -108,10 +108,10 @@ def test_a_difference_of_a_part_ends_with_the_same_part(orders: Module) -> None:
     assert kinds() == ["different", "equal"]
     different, equal = Notification.objects.order_by("pk")
     assert different.about["scope"]["since"] == "5"
-    text = messages.mail([different.about], current_settings(), key="k").text
+    text = notification_mail([different.about], current_settings(), key="k").text
     assert "rows since 5: 7 rows at the source, 6 in the destination" in text
     assert different.about["error"]["hint"] == "manage.py verifymodule orders --repair --since 5"
-    assert messages.headline(equal.about) == "orders equals its source again, in the part that was compared"
+    assert notification_headline(equal.about) == "orders equals its source again, in the part that was compared"
 
 
 def test_an_equal_sample_does_not_end_a_difference_even_of_a_sample(orders: Module) -> None:

@@ -10,8 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from pipekit_site.doctor import checks
-from pipekit_site.doctor.checks import CHECKS, Check
+from pipekit_site.doctor.checks import CHECKS, Check, run_checks
 from scheduling.models import Progress, Schedule, Tick
 from tests.factories import ModuleFactory, ScheduleFactory
 
@@ -24,7 +23,7 @@ def no_crontab_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check_schedules() -> Check:
-    return next(checks.run(check for check in CHECKS if check[0] == "schedules"))
+    return next(run_checks(check for check in CHECKS if check[0] == "schedules"))
 
 
 def create_tick(ago: dt.timedelta) -> None:

@@ -1,4 +1,4 @@
-"""The query of the module `orders`, and whether one of its runs has ended."""
+"""The query of the module `orders`, and the state of its runs."""
 
 from __future__ import annotations
 

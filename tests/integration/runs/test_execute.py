@@ -117,7 +117,7 @@ def test_a_failure_after_a_cancel_was_requested_ends_as_cancelled_and_runs_no_ho
         request_cancel()
         raise ConnectionLost("reset")
 
-    monkeypatch.setattr(sync, "transfer", fail)
+    monkeypatch.setattr(sync, "transfer_rows", fail)
     run = executed(orders, retry=retry)
     assert (run.status, (run.error or {})["code"], logged(numbers)) == ("cancelled", "cancelled", [])
     assert "reset" in run.log_file.read_text()
@@ -141,7 +141,7 @@ def test_a_run_that_was_finalized_elsewhere_runs_no_hooks_after_its_failure(
         Run.objects.get().finish_error({"code": "lost", "message": "The process ended."})
         raise ConnectionLost("reset")
 
-    monkeypatch.setattr(sync, "transfer", fail)
+    monkeypatch.setattr(sync, "transfer_rows", fail)
     run = executed(orders)
     assert (run.status, (run.error or {})["code"], logged(numbers)) == ("error", "lost", [])
 

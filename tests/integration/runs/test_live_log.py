@@ -45,7 +45,7 @@ def test_a_line_of_the_log_has_no_secrets(log: Log) -> None:
 
 
 @pytest.mark.default_cases(1)
-@pytest.mark.parametrize("length", [9, 500, 3000, 15_000, 40_000])
+@pytest.mark.parametrize("length", [500, 9, 3000, 15_000, 40_000])
 def test_a_log_that_is_cut_repeatedly_shows_one_cut_and_readers_miss_no_new_line(log: Log, length: int) -> None:
     def lines(first: int, last: int) -> bytes:
         return b"".join(f"{number:08d}".encode() + b"." * (length - 9) + b"\n" for number in range(first, last))

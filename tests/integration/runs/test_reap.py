@@ -25,7 +25,7 @@ from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
 from scheduling.models import Tick
-from scheduling.tick.tick import tick
+from scheduling.tick.tick import run_tick
 from tests.factories import GroupRunFactory, ModuleFactory, RunFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +48,7 @@ def test_a_row_that_seemed_dead_when_it_was_loaded_and_has_a_process_now_is_left
     rows = create_each(status=status, **dead_process())
     for row in rows:
         type(row).objects.filter(pk=row.pk).update(**identity.current().as_fields(), status="running")
-        reap.reap(row)
+        reap.reap_row(row)
         row.refresh_from_db()
         assert (row.status, row.error) == ("running", None)
 
@@ -64,7 +64,7 @@ def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(m
 
     monkeypatch.setattr(reap, "seems_dead", start_after)
     for row in rows:
-        reap.reap(row)
+        reap.reap_row(row)
         row.refresh_from_db()
         assert (row.status, row.error) == ("running", None)
 
@@ -77,7 +77,7 @@ def test_a_group_run_that_starts_while_it_is_finalized_has_not_ended(monkeypatch
         return True
 
     monkeypatch.setattr(reap, "seems_dead", start_after)
-    assert not reap.reap(group_run)
+    assert not reap.reap_row(group_run)
     group_run.refresh_from_db()
     assert group_run.status == "running"
 
@@ -93,7 +93,7 @@ def test_a_queued_verification_that_another_process_takes_over_while_it_is_final
         return True
 
     monkeypatch.setattr(reap, "seems_dead", take_over_after)
-    reap.reap(row)
+    reap.reap_row(row)
     row.refresh_from_db()
     assert (row.status, row.error) == ("queued", None)
 
@@ -104,7 +104,7 @@ def test_the_tick_ends_a_killed_verification_with_its_repair_run_and_passes_a_ca
         module=module, module_name=module.name, status="running", cancel_requested=True, **dead_process()
     )
     run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="lost", dry_run=True)
-    tick(timezone.now())
+    run_tick(timezone.now())
     row.refresh_from_db()
     run.refresh_from_db()
     assert (run.status, (run.error or {})["code"]) == ("cancelled", "cancelled")
@@ -115,7 +115,7 @@ def test_a_verification_whose_repair_run_was_finalized_before_still_names_it() -
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status="running", **dead_process())
     run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="success")
-    assert reap.reap(row)
+    assert reap.reap_row(row)
     assert Verification.objects.get().repair_run == run
 
 
@@ -128,7 +128,7 @@ def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatc
         raise RuntimeError("broken")
 
     monkeypatch.setattr(reap, "_finalize_verification", fail)
-    tick(timezone.now())
+    run_tick(timezone.now())
     assert Run.objects.get(pk=run.pk).is_final
 
 
@@ -148,7 +148,7 @@ def test_a_killed_run_whose_commit_was_found_is_a_success_even_if_the_destinatio
         raise ConnectionLost("The connection is lost.")
 
     monkeypatch.setattr(commit, "find_published", fail_after_publish)
-    assert reap.reap(killed)
+    assert reap.reap_row(killed)
     killed.refresh_from_db()
     assert (killed.status, killed.inserted) == ("success", 1)
     assert "The connection is lost." in killed.warnings[-1]

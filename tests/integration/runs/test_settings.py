@@ -9,8 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from pipekit_site.doctor import checks
-from pipekit_site.doctor.checks import Check
+from pipekit_site.doctor.checks import CHECKS, Check, run_checks
 from runs.admin.forms import SettingForm
 from runs.models import Setting
 from runs.models.setting import current_settings, names
@@ -152,7 +151,7 @@ def test_an_invalid_stored_value_raises_only_when_it_is_read_and_does_not_reveal
 
 
 def settings_check() -> Check:
-    return next(checks.run(check for check in checks.CHECKS if check[0] == "settings"))
+    return next(run_checks(check for check in CHECKS if check[0] == "settings"))
 
 
 def test_doctor_names_the_settings_whose_stored_values_are_invalid() -> None:

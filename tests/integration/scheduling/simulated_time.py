@@ -6,7 +6,7 @@ import datetime as dt
 
 from runs.models import GroupRun, Run
 from scheduling.models import Schedule
-from scheduling.tick import tick
+from scheduling.tick.tick import run_tick
 from tests.factories import ScheduleFactory, change_settings
 
 START = dt.datetime(2027, 1, 11, 2, 59, 30, tzinfo=dt.UTC)
@@ -30,7 +30,7 @@ def play(start: dt.datetime, length: dt.timedelta, step: dt.timedelta = MINUTE) 
     fired = []
     now = start
     while now <= start + length:
-        fired += [now] * len(tick.tick(now).started)
+        fired += [now] * len(run_tick(now).started)
         finish_all()
         now += step
     return fired

@@ -13,8 +13,8 @@ from pytest_django import Settings
 from modules.models import Module
 from runs.models import GroupRun, Run
 from scheduling.models import Schedule, Slot
-from scheduling.tick import tick as ticking
 from scheduling.tick.fire import TickReport
+from scheduling.tick.tick import run_tick
 from tests.factories import GroupFactory, ScheduleFactory
 from tests.harness.bench import Bench
 from tests.processes.commands import manage, start, wait_until
@@ -35,7 +35,7 @@ def test_concurrent_ticks_start_each_slot_once(settings: Settings) -> None:
         try:
             barrier.wait()
             # without the lock of the tick, which would admit only one of them
-            reports.append(ticking.tick(NOW))
+            reports.append(run_tick(NOW))
         except Exception as error:
             errors.append(error)
         finally:

@@ -14,8 +14,9 @@ from pytest_django import Settings
 from modules.models import Group
 from runs.launchers.launcher import LaunchFailed
 from scheduling.models import Schedule, Slot, Tick
-from scheduling.tick import housekeeping, tick
+from scheduling.tick import housekeeping
 from scheduling.tick.fire import TickReport
+from scheduling.tick.tick import run_tick
 from tests.factories import change_settings
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, finish_all, play, schedule
 
@@ -36,7 +37,7 @@ def timed_tick(now: dt.datetime) -> tuple[TickReport, float, int]:
     with CaptureQueriesContext(connection) as queries:
         # CPU time of this process, because the machine may be busy
         start = time.process_time()
-        report = tick.tick(now)
+        report = run_tick(now)
         return report, time.process_time() - start, len(queries)
 
 
@@ -64,7 +65,7 @@ def test_after_an_outage_each_schedule_is_started_once_within_a_few_ticks() -> N
     for _ in range(7):
         schedule("0 * * * *")
     change_settings(runs_per_tick=3)
-    tick.tick(START)
+    run_tick(START)
     fired = play(START + DAY - 10 * MINUTE, 5 * MINUTE)
     assert [fired.count(timestamp) for timestamp in sorted(set(fired))] == [3, 3, 1]
     assert Counter(Slot.objects.values_list("schedule", flat=True)).most_common(1)[0][1] == 1
@@ -73,17 +74,17 @@ def test_after_an_outage_each_schedule_is_started_once_within_a_few_ticks() -> N
 def test_a_slot_that_is_due_now_is_started_before_one_that_is_caught_up() -> None:
     late = schedule("0 4 * * *")
     change_settings(runs_per_tick=1)
-    tick.tick(START)
+    run_tick(START)
     now = schedule("30 5 * * *")
-    assert tick.tick(START + 91 * MINUTE).started == [f"schedule {now}"]
-    assert tick.tick(START + 92 * MINUTE).started == [f"schedule {late}"]
+    assert run_tick(START + 91 * MINUTE).started == [f"schedule {now}"]
+    assert run_tick(START + 92 * MINUTE).started == [f"schedule {late}"]
 
 
 def test_a_slot_left_to_a_later_tick_is_not_missed_even_without_catch_up() -> None:
     for _ in range(5):
         schedule("0 4 * * *", catch_up="none")
     change_settings(runs_per_tick=1)
-    tick.tick(START)
+    run_tick(START)
     assert len(play(START + MINUTE, 8 * MINUTE)) == 5
 
 
@@ -93,7 +94,7 @@ def test_old_slots_are_removed_and_recent_ones_are_kept() -> None:
         due_at = START - days * DAY
         Slot.objects.create(schedule=row, slot_key=f"{days}", due_at=due_at, claimed_at=due_at)
     Tick.objects.create(pk=1, at=START, finished_at=START, unbroken_since=START - 2 * DAY)
-    tick.tick(START + MINUTE)
+    run_tick(START + MINUTE)
     assert list(Slot.objects.filter(schedule=row).values_list("slot_key", flat=True)) == ["2027-01-11T04:00", "5"]
 
 
@@ -106,7 +107,7 @@ def test_prune_is_started_once_a_day_and_not_when_the_clock_has_just_jumped(
         def launch(self, words: list[str], *, log: object) -> None:
             started.append(words)
 
-    monkeypatch.setattr(housekeeping, "launcher", RecordingLauncher)
+    monkeypatch.setattr(housekeeping, "configured_launcher", RecordingLauncher)
 
     def prunes(now: dt.datetime, unbroken: dt.timedelta) -> bool:
         fields = {"at": now, "finished_at": now, "unbroken_since": now - unbroken}

@@ -11,7 +11,8 @@ from modules.models import Module
 from runs.models import GroupRun
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
-from scheduling.tick import housekeeping, tick
+from scheduling.tick import housekeeping
+from scheduling.tick.tick import run_tick
 from tests.factories import GroupMemberFactory, ModuleFactory, change_settings
 from tests.integration.scheduling.simulated_time import (
     DAY,
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 @pytest.mark.parametrize(("catch_up", "fired"), [("last", 1), ("none", 0)])
 def test_missed_slots_are_caught_up_by_one_run_or_none(catch_up: str, fired: int) -> None:
     schedule("0 * * * *", catch_up=catch_up)
-    tick.tick(START)
+    run_tick(START)
     recovered_at = START + DAY - 10 * MINUTE
     assert len(play(recovered_at, 5 * MINUTE)) == fired
     slot = Slot.objects.get()
@@ -42,8 +43,8 @@ def test_missed_slots_are_caught_up_by_one_run_or_none(catch_up: str, fired: int
 
 def test_a_slot_older_than_the_grace_time_is_recorded_as_missed() -> None:
     schedule("0 4 * * *")
-    tick.tick(START)
-    report = tick.tick(START + 7 * HOUR)
+    run_tick(START)
+    report = run_tick(START + 7 * HOUR)
     assert (report.started, len(report.missed)) == ([], 1)
     assert (Slot.objects.get().outcome, Slot.objects.get().slot_key) == ("missed", "2027-01-11T04:00")
     assert not GroupRun.objects.exists()
@@ -66,12 +67,12 @@ def test_times_that_are_not_caught_up_are_reported_once(
 ) -> None:
     listened()
     row = schedule("*/15 * * * *", catch_up=catch_up)
-    tick.tick(START)
+    run_tick(START)
     recovered_at = START + outage + 5 * MINUTE / 2
-    report = tick.tick(recovered_at)
+    report = run_tick(recovered_at)
     assert len(report.started) == fired
     finish_all()
-    tick.tick(recovered_at + MINUTE)
+    run_tick(recovered_at + MINUTE)
     notifications = Notification.objects.all()
     assert [notification.about["missed"] for notification in notifications] == ([lost] if lost else [])
     for notification in notifications:
@@ -104,15 +105,15 @@ def test_a_schedule_with_an_unknown_time_zone_is_reported_once(settings: Setting
 def test_the_grace_time_is_a_setting() -> None:
     schedule("0 4 * * *")
     change_settings(misfire_grace_hours=8)
-    tick.tick(START)
-    assert len(tick.tick(START + 7 * HOUR).started) == 1
+    run_tick(START)
+    assert len(run_tick(START + 7 * HOUR).started) == 1
 
 
 def test_a_new_schedule_does_not_fire_for_times_before_its_creation() -> None:
-    tick.tick(START)
+    run_tick(START)
     schedule("*/5 * * * *")
     edit(Schedule.objects.get(), START + 20 * MINUTE + MINUTE / 2)
-    assert tick.tick(START + 21 * MINUTE + MINUTE / 4).started == []
+    assert run_tick(START + 21 * MINUTE + MINUTE / 4).started == []
     assert len(play(START + 22 * MINUTE, 5 * MINUTE)) == 1
 
 

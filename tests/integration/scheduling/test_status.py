@@ -1,4 +1,4 @@
-"""Whether the scheduler is late, as the health endpoint, the overview of the admin and the commands say."""
+"""Reports of a late scheduler by the health endpoint, the dashboard and the commands."""
 
 from __future__ import annotations
 

@@ -13,8 +13,9 @@ from pytest_django import Settings
 from modules.models import Module
 from runs.models import GroupRun, Run
 from scheduling.models import Schedule, Slot, Tick
-from scheduling.tick import slots, tick, timers
+from scheduling.tick import slots, timers
 from scheduling.tick.due import TickTimes, due_slot
+from scheduling.tick.tick import run_tick
 from tests.factories import ModuleFactory
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, edit, finish_all, play, schedule
 
@@ -54,9 +55,9 @@ def test_the_full_refresh_cron_of_a_module_fires_in_the_server_s_time_zone() -> 
 def test_several_ticks_in_one_minute_start_a_slot_once() -> None:
     schedule()
     for _ in range(3):
-        tick.tick(START + MINUTE)
+        run_tick(START + MINUTE)
     finish_all()
-    tick.tick(START + MINUTE)
+    run_tick(START + MINUTE)
     assert GroupRun.objects.count() == Slot.objects.count() == 1
 
 
@@ -72,17 +73,17 @@ def test_a_clock_that_is_set_back_starts_no_slot_twice() -> None:
 def test_schedules_fire_again_after_a_clock_that_was_years_ahead_is_corrected() -> None:
     schedule("*/10 * * * *")
     play(START, 10 * MINUTE)
-    tick.tick(START + 2000 * DAY)
+    run_tick(START + 2000 * DAY)
     finish_all()
     assert len(play(START + 11 * MINUTE, HOUR)) == 7
 
 
 def test_a_slot_is_skipped_while_the_previous_run_is_active() -> None:
     schedule("* * * * *")
-    tick.tick(START)
-    assert [len(tick.tick(START + number * MINUTE).started) for number in (1, 2, 3)] == [1, 0, 0]
+    run_tick(START)
+    assert [len(run_tick(START + number * MINUTE).started) for number in (1, 2, 3)] == [1, 0, 0]
     finish_all()
-    assert len(tick.tick(START + 4 * MINUTE).started) == 1
+    assert len(run_tick(START + 4 * MINUTE).started) == 1
     assert GroupRun.objects.count() == 2
     skipped = Slot.objects.filter(outcome="skipped")
     assert skipped.count() == 2
@@ -98,7 +99,7 @@ def test_a_disabled_module_is_skipped() -> None:
 def test_an_invalid_schedule_shows_its_problem_until_it_is_fixed_and_stops_no_other() -> None:
     bad, good = schedule(), schedule()
     Schedule.objects.filter(pk=bad.pk).update(timezone="Mars/Olympus")
-    report = tick.tick(START + MINUTE)
+    report = run_tick(START + MINUTE)
     assert len(report.started) == 1
     assert good.slots.count() == 1
     bad.refresh_from_db()
@@ -112,7 +113,7 @@ def test_an_invalid_schedule_shows_its_problem_until_it_is_fixed_and_stops_no_ot
 def test_a_run_that_cannot_be_started_stops_no_other_schedule(settings: Settings) -> None:
     settings.RUN_LAUNCHER = "tests.processes.launchers.FailingLauncher"
     rows = [schedule(), schedule()]
-    report = tick.tick(START + MINUTE)
+    report = run_tick(START + MINUTE)
     assert len(report.failed) == 2
     assert Slot.objects.filter(outcome="failed").count() == 2
     assert "process cannot be started" in Schedule.objects.get(pk=rows[0].pk).problem
@@ -124,14 +125,14 @@ def test_a_failing_reaper_stops_no_schedule_and_its_error_is_recorded(monkeypatc
 
     schedule()
     monkeypatch.setattr("runs.lifecycle.reap.reap_all", fail)
-    assert len(tick.tick(START + MINUTE).started) == 1
+    assert len(run_tick(START + MINUTE).started) == 1
     assert Tick.objects.get().error == "RuntimeError: no"
 
 
 def test_a_tick_records_its_times_and_since_when_ticks_have_been_regular() -> None:
     before = dt.datetime.now(dt.UTC)
-    tick.tick(START)
-    tick.tick(START + MINUTE)
+    run_tick(START)
+    run_tick(START + MINUTE)
     last = Tick.objects.get()
     assert (last.at, last.unbroken_since) == (START + MINUTE, START)
     assert last.finished_at >= before
@@ -144,7 +145,7 @@ def test_a_fixed_time_fires_once_on_the_days_of_both_clock_changes() -> None:
     edit(Schedule.objects.get(), spring - MINUTE)
     assert play(spring, 3 * HOUR, 10 * MINUTE) == [spring + HOUR]
     assert Slot.objects.get().slot_key == "2027-03-28T02:30"
-    tick.tick(autumn - 12 * HOUR)
+    run_tick(autumn - 12 * HOUR)
     assert play(autumn, 3 * HOUR, 10 * MINUTE) == [autumn + HOUR / 2]
     assert Slot.objects.latest("due_at").slot_key == "2027-10-31T02:30"
 
@@ -165,7 +166,7 @@ def test_stored_expressions_with_a_backward_range_are_reported_and_stop_no_other
     schedule()
     weekend = schedule("0 4 * * sat-mon", name="weekend")
     module = ModuleFactory.create(name="orders", full_refresh_cron="0 4 * * fri-tue")
-    report = tick.tick(START + MINUTE)
+    report = run_tick(START + MINUTE)
     assert len(report.started) == 1
     assert report.failed.keys() == {"schedule weekend", "full refresh of orders"}
     lines = "\n".join(report.problems())

@@ -18,7 +18,7 @@ from runs.models import GroupRun, Run, Setting, Verification
 from runs.models.notification import Notification
 from runs.process.identity import ProcessIdentity
 from scheduling.models import Progress, Slot, Tick
-from scheduling.tick import fire, housekeeping, slots, tick, timers
+from scheduling.tick import housekeeping, slots, tick, timers
 from tests.factories import ModuleFactory, RunFactory, change_settings
 from tests.integration.scheduling.simulated_time import MINUTE, START, schedule
 
@@ -57,7 +57,7 @@ def test_a_tick_whose_metadata_fail_tries_the_other_tasks(reported: list[str], m
     def fail(*arguments: object) -> None:
         raise OperationalError("the connection was lost")
 
-    monkeypatch.setattr(fire, "fire", fail)
+    monkeypatch.setattr(tick, "start_due", fail)
     with pytest.raises(DatabaseError):
         tick.tick_and_housekeeping(START)
     assert reported == TASKS
@@ -88,7 +88,7 @@ def test_a_row_that_cannot_be_finalized_is_named_after_the_others_are(broken_run
 def test_the_tick_records_without_secrets_what_it_could_not_finalize(broken_run: Run) -> None:
     redactor().add(SECRET)
     schedule()
-    assert len(tick.tick(START + MINUTE).started) == 1
+    assert len(tick.run_tick(START + MINUTE).started) == 1
     error = Tick.objects.get().error
     assert f"{broken_run}: RuntimeError: no" in error
     assert SECRET not in error
@@ -112,7 +112,7 @@ def test_a_run_whose_process_cannot_be_stored_is_reported_as_started() -> None:
     change_settings(notification_addresses=["ops@example.com"])
     schedule()
     schedule(group=None, module=ModuleFactory.create())
-    report = tick.tick(START + MINUTE)
+    report = tick.run_tick(START + MINUTE)
     assert (len(report.started), report.failed) == (2, {})
     assert (GroupRun.objects.count(), Run.objects.count()) == (1, 1)
     assert set(Slot.objects.values_list("outcome", flat=True)) == {"started"}
@@ -123,7 +123,7 @@ def test_a_run_whose_process_cannot_be_stored_is_reported_as_started() -> None:
 @pytest.mark.usefixtures("process_cannot_be_stored")
 def test_verifications_whose_process_cannot_be_stored_are_reported_as_started() -> None:
     schedule(group=None, module=ModuleFactory.create(), action="verify")
-    report = tick.tick(START + MINUTE)
+    report = tick.run_tick(START + MINUTE)
     assert (len(report.started), report.failed, Verification.objects.count()) == (1, {}, 1)
 
 
@@ -138,7 +138,7 @@ def test_an_error_after_the_run_was_inserted_is_left_to_the_run(settings: Settin
     settings.RUN_LAUNCHER = f"{__name__}.BrokenLauncher"
     change_settings(notification_addresses=["ops@example.com"], runs_per_tick=1)
     schedule(), schedule()
-    report = tick.tick(START + MINUTE)
+    report = tick.run_tick(START + MINUTE)
     # the run is in the metadata: it is finalized with its own error unless its process starts
     assert (report.failed, report.waiting, GroupRun.objects.count()) == ({}, 1, 1)
     assert Progress.objects.filter(start_error="").count() == 1
@@ -161,7 +161,7 @@ def test_why_a_slot_could_not_be_started_is_stored_and_reported_without_secrets(
     monkeypatch.setattr("scheduling.tick.start.launch_group_run", fail)
     change_settings(notification_addresses=["ops@example.com"])
     schedule()
-    report = tick.tick(START + MINUTE)
+    report = tick.run_tick(START + MINUTE)
     stored = [Slot.objects.get().message, Progress.objects.get().start_error, *report.failed.values()]
     stored += [str(vars(Notification.objects.get()))]
     assert all("No." in text or "no, " in text for text in stored)

@@ -21,7 +21,8 @@ from connections.sdk.files.lock import LockHeld, file_lock, install_lock
 from connections.secrets import file as secrets_file
 from pipekit_site.metadata import migrate
 from scheduling import loop
-from scheduling.tick import lock, tick
+from scheduling.tick import lock
+from scheduling.tick.tick import tick_and_housekeeping
 from tests.processes.commands import exit_code
 
 DATA_DIR = Path(settings.PIPEKIT.data_dir)
@@ -144,4 +145,4 @@ def test_a_tick_started_by_cron_fails_while_another_hangs(hanging_tick: None) ->
 @pytest.mark.django_db(transaction=True)
 def test_a_tick_that_finds_another_just_started_does_nothing_and_does_not_fail() -> None:
     with lock.only_tick():
-        assert tick.tick_and_housekeeping(timezone.now()) is None
+        assert tick_and_housekeeping(timezone.now()) is None

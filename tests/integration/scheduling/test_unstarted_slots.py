@@ -12,7 +12,8 @@ from runs.models import GroupRun, Run
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
 from scheduling.querysets import SlotQuerySet
-from scheduling.tick import fire, tick
+from scheduling.tick import fire
+from scheduling.tick.tick import run_tick
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.scheduling.simulated_time import HOUR, MINUTE, START, finish_all, listened, play, schedule
 
@@ -28,7 +29,7 @@ def tick_that_dies_after_claiming(monkeypatch: pytest.MonkeyPatch, now: dt.datet
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(fire, "_try_start", die)
-        tick.tick(now)
+        run_tick(now)
     assert Slot.objects.get(slot_key="2027-01-11T04:00").outcome == "claimed"
     assert not GroupRun.objects.exists()
 
@@ -51,15 +52,15 @@ def test_a_claimed_slot_that_expires_before_the_next_tick_is_missed_and_reported
 ) -> None:
     change_settings(notification_addresses=["ops@example.com"])
     row = schedule(catch_up=catch_up)
-    tick.tick(START)
+    run_tick(START)
     tick_that_dies_after_claiming(monkeypatch, START + MINUTE)
-    report = tick.tick(START + MINUTE + gap)
+    report = run_tick(START + MINUTE + gap)
     assert (report.started, report.missed) == ([], [f"schedule {row}"])
     assert (Slot.objects.get().outcome, GroupRun.objects.count()) == ("missed", 0)
     notification = Notification.objects.get()
     about = notification.about
     assert (notification.kind, about["group"], about["missed"]) == ("missed", str(row.group), 1)
-    assert tick.tick(START + 2 * MINUTE + gap).missed == []
+    assert run_tick(START + 2 * MINUTE + gap).missed == []
     assert Notification.objects.count() == 1
 
 
@@ -68,7 +69,7 @@ def test_a_claimed_slot_followed_by_a_later_due_slot_is_missed_and_only_the_late
 ) -> None:
     schedule("0,2 4 * * *")
     tick_that_dies_after_claiming(monkeypatch, START + MINUTE)
-    assert len(tick.tick(START + 3 * MINUTE).started) == 1
+    assert len(run_tick(START + 3 * MINUTE).started) == 1
     assert list(Slot.objects.values_list("slot_key", "outcome")) == [
         ("2027-01-11T04:02", "started"),
         ("2027-01-11T04:00", "missed"),
@@ -96,7 +97,7 @@ def test_a_slot_started_by_another_tick_is_not_started_again(monkeypatch: pytest
         return try_start(timer, slot)
 
     monkeypatch.setattr(fire, "_try_start", start_twice)
-    report = tick.tick(START + MINUTE)
+    report = run_tick(START + MINUTE)
     assert (report.started, report.failed) == ([], {})
     assert GroupRun.objects.count() == 1
     assert Slot.objects.get().outcome == "started"
@@ -113,24 +114,24 @@ def test_a_slot_that_another_tick_has_just_reserved_is_left_to_that_tick(monkeyp
 
     with monkeypatch.context() as patched:
         patched.setattr(fire, "_evaluate", evaluate_and_reserve)
-        report = tick.tick(START + MINUTE)
+        report = run_tick(START + MINUTE)
     assert (report.started, report.missed) == ([], [])
     assert Slot.objects.get().outcome == "claimed"
     # the other tick did not start it, so the next one does
-    assert len(tick.tick(START + 2 * MINUTE).started) == 1
+    assert len(run_tick(START + 2 * MINUTE).started) == 1
 
 
 def test_a_full_refresh_waits_while_its_module_is_running_and_is_not_skipped() -> None:
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
     Module.objects.update(updated_at=START - MINUTE)
-    tick.tick(START)
-    report = tick.tick(START + MINUTE)
+    run_tick(START)
+    report = run_tick(START + MINUTE)
     assert (len(report.started), report.waiting, report.skipped) == (1, 1, [])
-    assert tick.tick(START + 2 * MINUTE).waiting == 1
+    assert run_tick(START + 2 * MINUTE).waiting == 1
     assert Run.objects.get().full_refresh is False
     finish_all()
-    assert tick.tick(START + 3 * MINUTE).started == [f"full refresh of {module}"]
+    assert run_tick(START + 3 * MINUTE).started == [f"full refresh of {module}"]
     assert Run.objects.filter(full_refresh=True).count() == 1
     assert set(Slot.objects.values_list("outcome", flat=True)) == {"started"}
     finish_all()
@@ -142,9 +143,9 @@ def test_a_full_refresh_whose_module_stays_busy_is_missed_and_reported_with_the_
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
     Module.objects.update(updated_at=START - MINUTE)
-    tick.tick(START)
-    tick.tick(START + MINUTE)
-    tick.tick(START + 7 * HOUR)
+    run_tick(START)
+    run_tick(START + MINUTE)
+    run_tick(START + 7 * HOUR)
     assert Slot.objects.get(module=module).outcome == "missed"
     notification = Notification.objects.get(module=module)
     assert (notification.kind, notification.about["schedule"]) == ("missed", f"full refresh of {module}")
@@ -156,7 +157,7 @@ def test_a_slot_that_could_not_be_started_and_left_no_run_is_reported() -> None:
     module = ModuleFactory.create()
     schedule(group=None, module=module)
     type(module.dest_connection).objects.filter(pk=module.dest_connection_id).update(jdbc_url="nonsense")
-    report = tick.tick(START + MINUTE)
+    report = run_tick(START + MINUTE)
     assert (len(report.failed), Run.objects.count()) == (1, 0)
     notification = Notification.objects.get()
     assert (notification.module, notification.kind) == (module, "missed")
@@ -167,7 +168,7 @@ def test_a_slot_that_another_tick_reserves_while_this_one_reads_them_is_left_to_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row, unstarted = schedule(), SlotQuerySet.unstarted
-    assert len(tick.tick(START + MINUTE).started) == 1
+    assert len(run_tick(START + MINUTE).started) == 1
     finish_all()
 
     def and_reserve(slots: SlotQuerySet) -> Any:
@@ -178,6 +179,6 @@ def test_a_slot_that_another_tick_reserves_while_this_one_reads_them_is_left_to_
         return read
 
     monkeypatch.setattr(SlotQuerySet, "unstarted", and_reserve)
-    assert tick.tick(START + 2 * MINUTE).started == []
+    assert run_tick(START + 2 * MINUTE).started == []
     monkeypatch.undo()
-    assert len(tick.tick(START + 3 * MINUTE).started) == 1
+    assert len(run_tick(START + 3 * MINUTE).started) == 1

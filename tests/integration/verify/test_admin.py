@@ -118,6 +118,16 @@ def test_a_running_verification_can_be_cancelled(admin_client: Client) -> None:
     assert started == [["cancelrun", "--verification", str(row.pk)]]
 
 
+@pytest.mark.parametrize("on_page", [True, False], ids=["page", "list"])
+def test_cancelling_returns_to_the_page_that_the_button_was_on(admin_client: Client, on_page: bool) -> None:
+    row = create_verification(status="running")
+    url = reverse("admin:runs_verification_changelist")
+    data = {"action": "cancel_verification", "_selected_action": row.pk}
+    response = admin_client.post(url, data | {"from_page": "1"} if on_page else data)
+    assert response.status_code == 302
+    assert response["Location"] == (reverse("admin:runs_verification_change", args=[row.pk]) if on_page else url)
+
+
 def test_cancelling_a_verification_whose_process_was_killed_starts_those_that_waited_for_it(
     admin_client: Client,
 ) -> None:

@@ -113,7 +113,7 @@ def test_two_cancels_of_one_verification_start_one_process_for_the_verifications
                 verification_cancel._with_next(killed, CancelResult.CANCELLED)
             return identity.current()
 
-    monkeypatch.setattr(launch, "launcher", Launcher)
+    monkeypatch.setattr(launch, "configured_launcher", Launcher)
     verification_cancel._with_next(killed, CancelResult.CANCELLED)
     assert launched == [["carryout", "--verification", str(waiting.pk)]]
     waiting.refresh_from_db()

@@ -10,7 +10,7 @@ import pytest
 
 from connections.sdk.errors import NotSupported
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine.verify.verify import Options, VerificationResult, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify_module
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, fast_pace, run_verification
 
@@ -114,4 +114,4 @@ def test_a_sample_with_keys_in_several_spellings_is_refused(target: Bench) -> No
     target.at_destination(*[f"INSERT INTO sync.t VALUES ('{hour}:00:00', 'y')" for hour in range(60, 99)])
     plan = target.plan(QUERY, merge_key=("k",))
     with pytest.raises(NotSupported, match="a sample can hold one spelling"):
-        verify(plan, Options(sample=30, pace=fast_pace()))
+        verify_module(plan, Options(sample=30, pace=fast_pace()))

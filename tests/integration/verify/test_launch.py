@@ -25,7 +25,7 @@ def test_one_that_is_cancelled_before_the_launch_fails_does_not_keep_the_others_
             Verification.objects.get(pk=first.pk).cancel_queued()
             raise LaunchFailed("The process could not be started.")
 
-    monkeypatch.setattr(launch, "launcher", Failing)
+    monkeypatch.setattr(launch, "configured_launcher", Failing)
     launch.start_verifications([first, second])
     rows = {row.pk: (row.error or {})["code"] for row in Verification.objects.all()}
     assert rows == {first.pk: "cancelled", second.pk: LaunchFailed.code}

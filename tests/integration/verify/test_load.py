@@ -49,9 +49,9 @@ def fill(bench: Bench, price: str = "numeric(9,2)") -> Bench:
 def opened_sides(bench: Bench) -> Iterator[Sides]:
     plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
     with open_session(plan.destination, Cap.READ) as session:
-        tables = open_sides.describe(Destination(plan, session), QUERY)
+        described = open_sides.describe(Destination(plan, session), QUERY)
     with ExitStack() as stack:
-        yield open_sides.open_sides(plan, tables, open_sides.compared(plan, tables, (), None), None, stack)
+        yield open_sides.open_sides(plan, described, open_sides.comparison_spec(plan, described, (), None), None, stack)
 
 
 def test_examples_with_keys_that_are_not_integers_take_one_statement_per_side(

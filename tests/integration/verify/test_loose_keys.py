@@ -12,7 +12,7 @@ from connections.sdk.errors import NotSupported, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.plan_repair import repair_plan
-from runs.engine.verify.verify import Options, VerificationResult, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify_module
 from tests.harness.bench import Bench
 from tests.harness.verification import counts
 
@@ -47,7 +47,7 @@ def create_tables(bench: Bench, key: str, *rows: str, number: str = "integer", s
 
 
 def compare(bench: Bench, key: tuple[str, ...] = ("k", "n"), **options: Any) -> VerificationResult:
-    return verify(bench.plan(QUERY, merge_key=key), Options(**{"pace": CountingPace(), **options}))
+    return verify_module(bench.plan(QUERY, merge_key=key), Options(**{"pace": CountingPace(), **options}))
 
 
 def test_a_module_with_an_enum_key_that_has_not_run_yet_is_counted_exactly(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from runs.engine.plan import Strategy
-from runs.engine.verify.verify import Options, verify
+from runs.engine.verify.verify import Options, verify_module
 from tests.harness.bench import Bench
 from tests.harness.verification import fast_pace
 
@@ -28,8 +28,8 @@ def test_a_sample_can_be_compared_again(bench: Bench, key: str) -> None:
     )
     plan = bench.plan("SELECT id AS id, name AS name FROM s", strategy=Strategy.UPSERT, merge_key=(key,))
     options = Options(sample=300, pace=fast_pace())
-    first = verify(plan, options)
-    second = verify(plan, replace(options, same=first.sample))
+    first = verify_module(plan, options)
+    second = verify_module(plan, replace(options, same=first.sample))
     assert 0 < first.comparison.source_rows < 3000
     assert second.sample == first.sample
     assert second.comparison.missing == first.comparison.missing

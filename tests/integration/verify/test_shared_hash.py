@@ -118,7 +118,7 @@ def columns_of(kind: str, native: str) -> tuple[Column, Column]:
 def both_sides(parameters: ConnectionParameters, kind: str, native: str, *, signed_zero: bool = True) -> Iterator[Side]:
     """Yield the table `s` hashed by the server, then read and hashed by Pipekit."""
     columns = columns_of(kind, native)
-    compared = ComparisonSpec(columns=columns, key=(1,), signed_zero=signed_zero)
+    spec = ComparisonSpec(columns=columns, key=(1,), signed_zero=signed_zero)
     with ExitStack() as stack:
         session = registry.connector("postgresql").connect(parameters)
         stack.callback(session.close)
@@ -130,14 +130,14 @@ def both_sides(parameters: ConnectionParameters, kind: str, native: str, *, sign
             relation=f"({QUERY}) AS q(c0, c1)",
             condition="",
             columns=hashed,
-            compared=compared,
+            spec=spec,
             row_hash=shared_hashing.row_hash,
         )
         streamed = StreamedSide(
             parameters,
             query=lambda segment: QUERY,
             read=columns,
-            compared=compared,
+            spec=spec,
             strip_nul_bytes=False,
             shared=True,
         )

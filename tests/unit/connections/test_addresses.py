@@ -8,7 +8,7 @@ import pytest
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import addresses
-from connections.url.parse import parse
+from connections.url.parse import parse_url
 
 # 169.254.169.254 in other spellings that a resolver accepts or embedded in IPv6, and other metadata services
 METADATA = [
@@ -47,14 +47,14 @@ METADATA = [
 @pytest.mark.parametrize("host", METADATA)
 def test_a_metadata_service_is_refused_in_every_spelling(host: str) -> None:
     with pytest.raises(UrlInvalid):
-        parse(f"jdbc:postgresql://{host}/db")
+        parse_url(f"jdbc:postgresql://{host}/db")
 
 
 @pytest.mark.parametrize(
     "host", ["10.0.0.1", "127.0.0.1", "[::1]", "[2001:db8::1]", "[fd12:3456::1]", "[64:ff9b::c000:201]", "192.0.2.1"]
 )
 def test_other_addresses_are_accepted(host: str) -> None:
-    assert parse(f"jdbc:postgresql://{host}/db").host == host.strip("[]")
+    assert parse_url(f"jdbc:postgresql://{host}/db").host == host.strip("[]")
 
 
 @pytest.mark.parametrize(
@@ -78,20 +78,20 @@ def test_other_addresses_are_accepted(host: str) -> None:
 @pytest.mark.parametrize("form", ["jdbc:sqlite:{}", "jdbc:duckdb:{}", "sqlite://{}", "jdbc:h2:file:{}", "{}"])
 def test_a_system_path_is_refused_in_every_spelling(form: str, path: str) -> None:
     with pytest.raises(UrlInvalid):
-        parse(form.format(path), "sqlite" if form == "{}" else "")
+        parse_url(form.format(path), "sqlite" if form == "{}" else "")
     with pytest.raises(UrlInvalid):
-        parse(path, "postgresql")
+        parse_url(path, "postgresql")
 
 
 def test_a_system_path_is_refused_as_the_value_of_a_tls_property() -> None:
     with pytest.raises(UrlInvalid):
-        parse("jdbc:postgresql://h/db?sslkey=/proc/self/environ")
-    assert parse("jdbc:postgresql://h/db?sslkey=/etc/ssl/etl.key").properties == {"sslkey": "/etc/ssl/etl.key"}
+        parse_url("jdbc:postgresql://h/db?sslkey=/proc/self/environ")
+    assert parse_url("jdbc:postgresql://h/db?sslkey=/etc/ssl/etl.key").properties == {"sslkey": "/etc/ssl/etl.key"}
 
 
 @pytest.mark.parametrize("path", ["/data//x.db", "/data/./x.db", "/./data/x.db"])
 def test_a_path_is_normalized(path: str) -> None:
-    assert parse(f"jdbc:sqlite:{path}").path == "/data/x.db"
+    assert parse_url(f"jdbc:sqlite:{path}").path == "/data/x.db"
 
 
 @pytest.mark.parametrize(

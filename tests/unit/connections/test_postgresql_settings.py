@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connections.connectors.postgresql.copy import bulk
-from connections.connectors.postgresql.session.settings import session_settings, settings
+from connections.connectors.postgresql.session.settings import libpq_settings, session_settings
 from connections.sdk.errors import ConfigurationInvalid, UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
 
@@ -36,24 +36,24 @@ def parameters(query: str, **options: Any) -> ConnectionParameters:
     ],
 )
 def test_properties_that_protect_or_limit_become_keywords_of_libpq(query: str, expected: dict[str, str]) -> None:
-    keywords = settings(parameters(query))
+    keywords = libpq_settings(parameters(query))
     assert {name: keywords.get(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("query", ["", "connectTimeout=30", "connect_timeout=30"])
 def test_a_url_does_not_extend_the_timeout_that_the_engine_sets(query: str) -> None:
-    assert settings(parameters(query, connect_timeout=4))["connect_timeout"] == "4"
+    assert libpq_settings(parameters(query, connect_timeout=4))["connect_timeout"] == "4"
 
 
 def test_a_url_may_shorten_the_timeout_that_the_engine_sets() -> None:
-    assert settings(parameters("connectTimeout=2", connect_timeout=4))["connect_timeout"] == "2"
+    assert libpq_settings(parameters("connectTimeout=2", connect_timeout=4))["connect_timeout"] == "2"
 
 
 @pytest.mark.parametrize("name", ["connectTimeout", "connect_timeout", "loginTimeout"])
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_a_timeout_of_less_than_a_second_is_refused(name: str, value: str) -> None:
     with pytest.raises(UrlInvalid, match=f"The value of the property “{name}” is not valid") as caught:
-        settings(parameters(f"{name}={value}"))
+        libpq_settings(parameters(f"{name}={value}"))
     assert "at least 1" in caught.value.hint
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DriverMissing, UrlInvalid
-from connections.url import parse, syntaxes
+from connections.url import syntaxes
+from connections.url.parse import kind_of, parse_url, rebuild
 from connections.url.parts import ConnectionUrl
 
 MANIFEST = """\
@@ -59,22 +60,22 @@ def test_a_third_party_connector_that_cannot_be_used_is_reported_and_does_not_af
     assert renamed == "The manifest of “renamed” has the name “sound”."
     assert stripped.startswith("The package of the kind “stripped” has no connector.yaml: ")
     assert "package data" in registry.problems()[3].hint
-    assert parse.kind_of("jdbc:mysql://h/d") == "mysql"
+    assert kind_of("jdbc:mysql://h/d") == "mysql"
     with pytest.raises(ConfigurationInvalid, match="title"):
-        parse.parse("sound://h/d", "invalid")
+        parse_url("sound://h/d", "invalid")
     with pytest.raises(DriverMissing, match="connector of sound cannot be imported"):
         registry.connector("sound")
 
 
 def test_a_third_party_connector_has_its_own_form_of_url(third_party: None) -> None:
-    url = parse.parse("sound://h:5/d;ssl=true")
+    url = parse_url("sound://h:5/d;ssl=true")
     assert (url.kind, url.host, url.port, url.database, url.properties) == ("sound", "h", 5, "d", {"ssl": "true"})
-    assert parse.rebuild(url) == "sound://h:5/d;ssl=true"
+    assert rebuild(url) == "sound://h:5/d;ssl=true"
     for invalid in ("sound://h/d;init=x", "sound://u:p@h/d", "sound://169.254.169.254/d", "sound:///etc/passwd"):
         with pytest.raises(UrlInvalid):
-            parse.parse(invalid, "sound")
+            parse_url(invalid, "sound")
     with pytest.raises(UrlInvalid, match="for sound; the connection's driver is postgresql"):
-        parse.parse("sound://h/d", "postgresql")
+        parse_url("sound://h/d", "postgresql")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ColumnUnmapped, QueryInvalid
-from modules.query.rewrite import add_predicate, no_rows, select_columns
+from modules.query.rewrite import add_predicate, select_columns, select_highest
 
 # ⟦ ⟧ mark the inserted text
 IN_PLACE = [
@@ -212,9 +212,9 @@ def test_columns_are_selected_by_alias_in_the_given_order() -> None:
     assert result == query.replace("SELECT", 'SELECT c, "B b" FROM (\nSELECT').replace(" WITH", "\n) pipekit_q WITH")
 
 
-def test_no_rows_keeps_the_with_clause_first_and_option_last_for_sql_server() -> None:
+def test_a_derived_table_keeps_the_with_clause_first_and_option_last_for_sql_server() -> None:
     query = "WITH c AS (SELECT 1 AS a) SELECT a FROM c ORDER BY a OPTION (RECOMPILE)"
-    assert no_rows(query, registry.dialect("sqlserver")) == (
-        "WITH c AS (SELECT 1 AS a) SELECT * FROM (\nSELECT a FROM c ORDER BY a OFFSET 0 ROWS\n) pipekit_q WHERE 1 = 0 "
+    assert select_highest(query, registry.dialect("sqlserver"), "a") == (
+        "WITH c AS (SELECT 1 AS a) SELECT MAX(a) FROM (\nSELECT a FROM c ORDER BY a OFFSET 0 ROWS\n) pipekit_q "
         "OPTION (RECOMPILE)"
     )

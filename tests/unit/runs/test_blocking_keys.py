@@ -1,4 +1,4 @@
-"""Which foreign keys a violation reported by PostgreSQL is explained by, also if its messages are not in English."""
+"""The foreign keys that explain a violation reported by PostgreSQL, whatever the language of its messages."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from connections.sdk.schema import TableName
 from runs.jrunner import cancel
 from runs.jrunner.job import Job
 from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.choose import choose
+from runs.jrunner.routes.choose import choose_route
 
 RESULT = TransferResult(read=1, written=1, size=8)
 
@@ -57,7 +57,7 @@ def test_a_kind_decides_whether_its_rows_are_copied_raw(
     monkeypatch: pytest.MonkeyPatch, answer: RawCopy | NotRaw, route: tuple[str, str]
 ) -> None:
     monkeypatch.setattr(registry, "raw_copies", lambda kind: Copies(answer))
-    chosen = choose(job())
+    chosen = choose_route(job())
     assert (chosen.name, chosen.why) == route
     if chosen.name == "raw":
         assert chosen.copy(job(), Reporter(events=False), cancel.Cancellation()) is RESULT
@@ -65,5 +65,5 @@ def test_a_kind_decides_whether_its_rows_are_copied_raw(
 
 def test_rows_of_different_kinds_and_of_kinds_without_raw_copies_are_copied_as_arrow_batches() -> None:
     for one in (job("sqlite", "duckdb"), job("postgresql", "sqlite"), job("sqlite", "sqlite")):
-        chosen = choose(one)
+        chosen = choose_route(one)
         assert (chosen.name, chosen.why) == ("arrow", f"{one.source.kind} to {one.destination.kind}")

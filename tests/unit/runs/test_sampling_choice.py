@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runs.engine.verify.samples import choose
+from runs.engine.verify.samples import choose_sample
 
 KEYS = (0, 10_000_000)
 
@@ -22,17 +22,17 @@ KEYS = (0, 10_000_000)
     ],
 )
 def test_a_table_is_sampled_only_if_it_is_large_enough(sample_rows: int, table_rows: int, is_sampled: bool) -> None:
-    assert (choose(KEYS, sample_rows, table_rows, per_second=5) is not None) is is_sampled
+    assert (choose_sample(KEYS, sample_rows, table_rows, per_second=5) is not None) is is_sampled
 
 
 def test_a_small_table_is_sampled_if_statements_are_fast() -> None:
-    sample = choose((0, 1000), 100, 1000, per_second=100_000)
+    sample = choose_sample((0, 1000), 100, 1000, per_second=100_000)
     assert sample is not None
     assert sum(high - low for low, high in sample.ranges) == 100
 
 
 def test_without_key_ranges_the_sample_is_a_share_of_hash_buckets() -> None:
-    sample = choose(None, 100, 1000, per_second=5)
+    sample = choose_sample(None, 100, 1000, per_second=5)
     assert sample is not None
     assert sample.buckets is not None
     assert len(sample.buckets) == sample.bucket_count // 10

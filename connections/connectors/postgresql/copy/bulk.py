@@ -23,7 +23,12 @@ from connections.connectors.postgresql.own_metadata import (
     check_server_database,
 )
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_settings, settings
+from connections.connectors.postgresql.session.settings import (
+    address,
+    libpq_settings,
+    no_progress_timeout,
+    session_settings,
+)
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import WriteTarget
@@ -45,7 +50,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
 
     Raises ConfigurationInvalid if the URL requires a protection that asyncpg does not have.
     """
-    keywords = settings(parameters)
+    keywords = libpq_settings(parameters)
     _check_protection(keywords, parameters.name)
     try:
         connection = await guarded_connect.connect(
@@ -133,7 +138,7 @@ async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:
     with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         row = await connection.fetchrow(IDENTITY)
     return Backend.of(
-        settings(parameters),
+        libpq_settings(parameters),
         tuple(row) if row else None,
         no_progress_timeout=no_progress_timeout(parameters),
         reported_pid=connection.get_server_pid(),

@@ -1,4 +1,4 @@
-"""The types of a raw copy's columns as the servers describe them, where the job's columns do not tell them."""
+"""The types of a raw copy's columns as the servers describe them, where the job does not contain them."""
 
 from __future__ import annotations
 

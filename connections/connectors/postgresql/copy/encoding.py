@@ -38,7 +38,7 @@ class Encoding(Protocol):
     def end(self) -> bytes: ...
 
 
-def encoding(columns: Sequence[Column]) -> Encoding:
+def choose_encoding(columns: Sequence[Column]) -> Encoding:
     """Return the binary encoding if it supports the types of all columns, otherwise CSV."""
     return BinaryEncoding(columns) if all(is_binary(column) for column in columns) else CsvEncoding(columns)
 

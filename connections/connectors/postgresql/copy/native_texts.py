@@ -1,4 +1,4 @@
-"""Checks of text for types specific to PostgreSQL, for values that the server would silently change.
+"""Checks text values of types specific to PostgreSQL that the server would silently change.
 
 Types without an Arrow counterpart are transferred as text (arrays, ranges, intervals, money, ...). The server refuses
 text that is not a value of the type, but it rounds fractions, and accepts ``-1`` as an oid.

@@ -25,7 +25,12 @@ from connections.connectors.postgresql.own_metadata import (
 )
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_options, settings
+from connections.connectors.postgresql.session.settings import (
+    address,
+    libpq_settings,
+    no_progress_timeout,
+    session_options,
+)
 from connections.sdk import errors, session_cleanup
 from connections.sdk.arrow import adbc
 from connections.sdk.arrow.batches import rebatch
@@ -102,7 +107,7 @@ class PostgresqlBatches:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[adbc.Cursor]:
-        keywords = settings(self.parameters)
+        keywords = libpq_settings(self.parameters)
         if keywords.get("target_session_attrs") == "read-write":
             # the session itself is read-only
             keywords["target_session_attrs"] = "primary"

@@ -12,7 +12,7 @@ import asyncpg
 import pyarrow as pa
 
 from connections.connectors.postgresql.copy import bulk
-from connections.connectors.postgresql.copy.encoding import Encoding, encoding
+from connections.connectors.postgresql.copy.encoding import Encoding, choose_encoding
 from connections.connectors.postgresql.copy.lossy_casts import LossyCastCheck
 from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
@@ -44,7 +44,7 @@ class _Copy:
         self.columns = tuple(target.columns)
         self.batches = batches
         self.lossy_cast_check = check
-        self.encoding: Encoding = encoding(self.columns)
+        self.encoding: Encoding = choose_encoding(self.columns)
         # the latest batches, each with the number of its first row
         self.sent: list[tuple[int, pa.RecordBatch]] = []
         self.count = 0

@@ -1,4 +1,4 @@
-"""Why a connection attempt to a PostgreSQL server failed: by the exception's class, its SQLSTATE, or libpq's text.
+"""Determines the cause of a failed connection attempt from the exception's class, its SQLSTATE, or libpq's text.
 
 libpq reports neither a class nor a SQLSTATE for a failed attempt, only English text. `_LIBPQ` is the only place where
 such text is interpreted.

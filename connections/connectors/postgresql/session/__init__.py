@@ -1,1 +1,1 @@
-"""Sessions at the server: whether they work, who blocks them, when they time out, and passwords in clear text."""
+"""Server sessions: their settings, state, lock waits and timeouts, and the protection of passwords."""

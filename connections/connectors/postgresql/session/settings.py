@@ -12,7 +12,7 @@ from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.url_syntax import search_path
 from connections.sdk.errors import UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
-from connections.url import parse
+from connections.url.parse import parse_url
 
 # settings on which text output depends, fixed whatever TZ, LC_ALL, PG* variables or the role's defaults say
 SESSION = {
@@ -76,13 +76,13 @@ _LIBPQ = frozenset(
 )
 
 
-def settings(parameters: ConnectionParameters) -> dict[str, str]:
+def libpq_settings(parameters: ConnectionParameters) -> dict[str, str]:
     """Return the libpq keywords for a connection; ``host`` may be a socket directory.
 
     With the option ``embedded`` (a data directory) the server there is started if it is not running. The password is
     always that of the connection, even if empty. Raises UrlInvalid for a connect timeout of less than a second.
     """
-    url = parse.parse(parameters.url, kind="postgresql")
+    url = parse_url(parameters.url, kind="postgresql")
     keywords = {
         "host": url.host,
         "port": str(url.port or 5432),
@@ -139,7 +139,7 @@ def address(keywords: Mapping[str, str]) -> str:
 def session_settings(parameters: ConnectionParameters) -> dict[str, str]:
     """Return the settings of every session except client_encoding: the fixed ones and those of the connection."""
     path = search_path(parameters)
-    read_only = parse.parse(parameters.url, kind="postgresql").properties.get("readOnly", "").lower()
+    read_only = parse_url(parameters.url, kind="postgresql").properties.get("readOnly", "").lower()
     fixed = {**SESSION, "default_transaction_read_only": _BOOLEANS.get(read_only, "off")}
     extra = cast(dict[str, Any], parameters.options.get("session") or {})
     pairs = {**fixed, **({"search_path": path} if path else {}), **extra}

@@ -12,10 +12,11 @@ import pytest
 from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events, sync
+from runs.engine import events
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.destination_shape import DestinationChanged
 from runs.engine.retry import run_with_retries
+from runs.engine.sync import execute_plan
 from tests.harness.bench import Bench, retry_policy
 from tests.harness.matrix import first_by_default
 from tests.processes.commands import wait_until
@@ -48,7 +49,7 @@ def _plan(bench: Bench, strategy: Strategy) -> Plan:
 
 def _run_altered(bench: Bench, plan: Plan, *statements: str) -> None:
     """Execute a run, and alter the destination as soon as the rows are in staging."""
-    for event in sync.run(plan):
+    for event in execute_plan(plan):
         if isinstance(event, events.StepFinished) and event.step == "transfer":
             bench.at_destination(*statements)
 

@@ -1,4 +1,4 @@
-"""Destinations that cannot take rows, for what they are or how they are named, are refused before the transfer."""
+"""Destinations of special kinds, names and columns are filled correctly, or refused before the transfer."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 from runs.engine.plan import Limits, Strategy
 from runs.engine.verify.plan_repair import repair_plan
-from runs.engine.verify.verify import Options, verify
+from runs.engine.verify.verify import Options, verify_module
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, fast_pace
 
@@ -98,10 +98,10 @@ def test_names_with_percent_signs_are_synced_verified_repaired_and_deleted_by_ke
     bench.at_destination(
         """UPDATE "sync%"."t%d" SET "a%s" = 'x' WHERE "k%s" = 2""", """DELETE FROM "sync%"."t%d" WHERE "k%s" = 3"""
     )
-    differing = verify(plan, Options(pace=fast_pace()))
+    differing = verify_module(plan, Options(pace=fast_pace()))
     assert counts(differing) == (1, 0, 1)
     bench.run(repair_plan(plan, differing))
-    assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
+    assert counts(verify_module(plan, Options(pace=fast_pace()))) == (0, 0, 0)
 
 
 def test_two_long_table_names_with_the_same_beginning_get_two_indexes(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
-from runs.engine.verify.verify import Options, verify
+from runs.engine.verify.verify import Options, verify_module
 from tests.harness.bench import Bench
 from tests.harness.verification import counts, fast_pace
 
@@ -67,7 +67,7 @@ def test_a_new_table_is_created_in_the_current_schema(app_bench: Bench) -> None:
     assert app_bench.run(plan).counts == (0, 2, 0)
     assert app_bench.rows("SELECT k, v FROM app.orders ORDER BY k") == [(1, "a"), (2, "c")]
     assert app_bench.rows("SELECT * FROM public.orders") == []
-    assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
+    assert counts(verify_module(plan, Options(pace=fast_pace()))) == (0, 0, 0)
 
 
 @pytest.mark.default_cases(1)
@@ -164,7 +164,7 @@ def test_the_first_table_of_the_path_is_filled_with_its_own_types(app_bench: Ben
     app_bench.run(plan)
     assert app_bench.rows("SELECT count(*), sum(k) FROM other.orders") == [(3, 6)]
     assert app_bench.rows("SELECT to_regclass('app.orders')") == [(None,)]
-    assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
+    assert counts(verify_module(plan, Options(pace=fast_pace()))) == (0, 0, 0)
 
 
 def test_the_name_of_another_object_in_the_current_schema_is_refused(app_bench: Bench) -> None:

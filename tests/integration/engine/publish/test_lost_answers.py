@@ -119,7 +119,7 @@ def test_a_repair_that_fails_with_an_unknown_result_has_its_statements_and_warni
     unreachable_once(monkeypatch)
     run = RunFactory.create(status="running", pid=1, log_path="runs/lost-repair.log")
     with Recorder(run) as recorder:
-        for event in sync.run(plan_for(numbers, Strategy.UPSERT, force=True, repair=Repair())):
+        for event in sync.execute_plan(plan_for(numbers, Strategy.UPSERT, force=True, repair=Repair())):
             recorder.record(event)
     stored = Run.objects.get()
     assert stored.status == "error"

@@ -10,11 +10,12 @@ import pytest
 
 from connections.sdk.errors import CountMismatch, InvalidValue, Lost, Refused
 from connections.sdk.schema import Column
-from runs.engine import events, sync
+from runs.engine import events
 from runs.engine.plan import Strategy
-from runs.engine.publish import publish
 from runs.engine.publish.commit import find_published
+from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
+from runs.engine.sync import execute_plan
 from tests.harness.bench import Bench
 from tests.integration.engine.publish.numbers import QUERY, plan_for, stored_rows
 
@@ -97,9 +98,9 @@ def test_a_first_load_without_rows_creates_an_empty_table(numbers: Bench) -> Non
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_publishing_the_same_run_again_changes_nothing(numbers: Bench, strategy: Strategy) -> None:
     plan = plan_for(numbers, strategy, run="the-run")
-    first = list(sync.run(plan))
+    first = list(execute_plan(plan))
     before = stored_rows(numbers)
-    second = list(publish.publish(plan, StagedRows(columns=COLUMNS, rows=100)))
+    second = list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
     assert [event for event in first if isinstance(event, events.Published)] == [
         replace(event, recovered=False) for event in second if isinstance(event, events.Published)
     ]
@@ -111,13 +112,13 @@ def test_a_run_that_was_overtaken_cannot_publish(numbers: Bench) -> None:
     before = stored_rows(numbers)
     plan = numbers.plan(QUERY, run="the-overtaken-run")
     with pytest.raises(Lost, match="took over"):
-        list(publish.publish(plan, StagedRows(columns=COLUMNS, rows=100)))
+        list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
     assert stored_rows(numbers) == before
 
 
 def test_a_run_that_was_overtaken_cannot_write_to_staging(numbers: Bench) -> None:
     with pytest.raises(Lost, match="took over"):
-        for event in sync.run(numbers.plan(QUERY)):
+        for event in execute_plan(numbers.plan(QUERY)):
             if isinstance(event, events.StepFinished) and event.step == "stage":
                 numbers.at_destination("UPDATE pipekit_staging.pipekit_claims SET run = 'the-later-run'")
     assert numbers.rows("SELECT * FROM pipekit_staging.m") == []
@@ -127,19 +128,19 @@ def test_a_run_that_was_overtaken_cannot_write_to_staging(numbers: Bench) -> Non
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_a_staging_table_that_lost_rows_is_not_published(numbers: Bench, strategy: Strategy) -> None:
     plan = plan_for(numbers, strategy, run="the-run")
-    list(sync.run(plan))
+    list(execute_plan(plan))
     # as after a crash of the server, which truncates unlogged tables; without the commit record, this is a new run
     numbers.at_destination("DELETE FROM pipekit_staging.m WHERE k > 50", "DELETE FROM pipekit_staging.pipekit_commits")
     before = stored_rows(numbers)
     with pytest.raises(CountMismatch, match="holds 50 rows, 100 were written"):
-        list(publish.publish(plan, StagedRows(columns=COLUMNS, rows=100)))
+        list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
     assert stored_rows(numbers) == before
 
 
 def test_a_run_finds_its_commit_record_in_the_destination(numbers: Bench) -> None:
     plan = numbers.plan(QUERY, run="the-run")
     assert find_published(plan) is None
-    list(sync.run(plan))
+    list(execute_plan(plan))
     published = find_published(plan)
     assert published is not None
     assert (published.inserted, published.recovered) == (100, True)

@@ -50,10 +50,10 @@ def test_nothing_is_deleted_if_staging_was_truncated_before(
 
     monkeypatch.setattr(sync, "point", truncate_staging)
     with pytest.raises(StagingChanged):
-        list(sync.run(forced))
+        list(sync.execute_plan(forced))
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(30,)]
 
 
 def test_an_undisturbed_repair_deletes_the_extra_row(pg_bench: Bench, repair: Plan) -> None:
-    list(sync.run(repair))
+    list(sync.execute_plan(repair))
     assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(29, "x")]

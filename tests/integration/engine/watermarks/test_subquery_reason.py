@@ -1,4 +1,4 @@
-"""Why a condition makes the query a subquery: known to the run that builds the source query, and to its dry run."""
+"""The reason why a condition makes the query a subquery is reported by runs and dry runs."""
 
 from __future__ import annotations
 

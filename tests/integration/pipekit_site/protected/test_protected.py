@@ -14,8 +14,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
-from connections import probe, registry
+from connections import registry
 from connections.models import Connection, Driver
+from connections.probe import probe_connection
 from connections.sdk.errors import Protected, from_dict
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import WriteTarget
@@ -120,7 +121,7 @@ def assert_refused(sly: ConnectionParameters) -> None:
         list(batches)
     with pytest.raises(Protected):
         connector.writer.write(WriteTarget(parameters=sly, table=TableName("", "auth_user"), columns=()), batches)
-    assert probe.probe(lambda: sly, name="sly", kind=sly.kind).error["code"] == "protected"  # type: ignore[index]
+    assert probe_connection(lambda: sly, name="sly", kind=sly.kind).error["code"] == "protected"  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", ["-wal", "-shm", "-journal"])

@@ -7,7 +7,7 @@ import datetime as dt
 from modules.models import Module
 from runs.models import Run
 from runs.models.states import Status
-from runs.prune import prune
+from runs.prune import remove_expired
 from tests.factories import RunFactory
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
@@ -16,7 +16,7 @@ DAY = dt.timedelta(days=1)
 
 def pruned(*, dry_run: bool = False, now: dt.datetime = NOW) -> dict[str, int]:
     """Prune, and return the number of removed items by their kind."""
-    return {result.what: result.count for result in prune(now, dry_run=dry_run) if result.count}
+    return {result.what: result.count for result in remove_expired(now, dry_run=dry_run) if result.count}
 
 
 def run_of(module: Module, days: int, status: Status = Status.SUCCESS, **fields: object) -> Run:

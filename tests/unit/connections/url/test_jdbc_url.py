@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import UrlInvalid
-from connections.url.parse import ConnectionUrl, check, kind_of, parse, rebuild
+from connections.url.parse import ConnectionUrl, check, kind_of, parse_url, rebuild
 from connections.url.property_check import PATTERNS
 
 RULES = {kind: manifest.url for kind, manifest in registry.manifests().items() if manifest.url}
@@ -70,10 +70,10 @@ FORMS = [
 def test_a_url_is_parsed_and_its_rebuilt_url_has_the_same_parts(
     url: str, kind: str, expected: dict[str, object]
 ) -> None:
-    parsed = parse(url, kind)
+    parsed = parse_url(url, kind)
     assert {name: getattr(parsed, name) for name in expected} == expected
-    assert parse(rebuild(parsed), parsed.kind) == parsed
-    assert rebuild(parse(rebuild(parsed))) == rebuild(parsed)
+    assert parse_url(rebuild(parsed), parsed.kind) == parsed
+    assert rebuild(parse_url(rebuild(parsed))) == rebuild(parsed)
 
 
 @pytest.mark.parametrize("valid_url", [url for url, kind, _ in FORMS if not kind])
@@ -82,7 +82,7 @@ def test_an_unknown_property_is_refused_by_name_in_every_form(valid_url: str) ->
     if ";" in valid_url or re.match("jdbc:(h2|as400|sqlserver|duckdb|jtds)", valid_url):
         separator = ";"
     with pytest.raises(UrlInvalid, match="INITX") as caught:
-        parse(f"{valid_url.rstrip(';')}{separator}INITX=RUNSCRIPT")
+        parse_url(f"{valid_url.rstrip(';')}{separator}INITX=RUNSCRIPT")
     assert "Expected: " in caught.value.hint
 
 
@@ -107,12 +107,12 @@ def test_the_generic_driver_checks_a_jdbc_url_by_the_rules_of_its_system() -> No
 
 
 def test_a_url_without_a_port_has_the_default_port_if_there_is_one() -> None:
-    assert parse("jdbc:oracle:thin:@//h/x").port_or_default == 1521
-    assert parse("jdbc:ch:https://h").port_or_default == 8443
-    assert parse("jdbc:as400://h;secure=true").port_or_default == 9471
-    assert parse("jdbc:sqlserver://h\\inst").port_or_default is None
-    assert parse("/run/x", "postgresql").port_or_default is None
-    assert parse("jdbc:trino://h/x").port_or_default is None
+    assert parse_url("jdbc:oracle:thin:@//h/x").port_or_default == 1521
+    assert parse_url("jdbc:ch:https://h").port_or_default == 8443
+    assert parse_url("jdbc:as400://h;secure=true").port_or_default == 9471
+    assert parse_url("jdbc:sqlserver://h\\inst").port_or_default is None
+    assert parse_url("/run/x", "postgresql").port_or_default is None
+    assert parse_url("jdbc:trino://h/x").port_or_default is None
 
 
 names = st.text(string.ascii_letters + string.digits + "_.$-", min_size=1, max_size=40)
@@ -145,7 +145,7 @@ def network_urls(draw: st.DrawFn) -> ConnectionUrl:
 
 @given(network_urls())
 def test_the_parts_of_a_generated_url_are_parsed_from_it(url: ConnectionUrl) -> None:
-    assert parse(rebuild(url), url.kind) == url
+    assert parse_url(rebuild(url), url.kind) == url
 
 
 @given(st.sampled_from(FORMS), st.data())
@@ -155,10 +155,10 @@ def test_a_mutated_url_is_refused_or_has_only_allowed_parts(form: tuple[str, str
     inserted = data.draw(st.sampled_from(list("?;&=%#@\\/:,'\"(){}[] \n\0\u202e")) | st.text(max_size=3))
     mutated = url[:position] + inserted + url[position:]
     try:
-        parsed = parse(mutated, kind)
+        parsed = parse_url(mutated, kind)
     except UrlInvalid:
         return
-    assert parse(rebuild(parsed), parsed.kind) == parsed
+    assert parse_url(rebuild(parsed), parsed.kind) == parsed
     host = "" if parsed.host.startswith("/") else parsed.host
     assert re.fullmatch(r"[A-Za-z0-9_.:-]*", host) and re.fullmatch(r"[A-Za-z0-9_.$#@ -]*", parsed.database)
     assert set(parsed.properties) <= {name for name, _ in ALLOWED[parsed.kind].values()}

@@ -6,7 +6,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import UrlInvalid
-from connections.url.parse import check, parse
+from connections.url.parse import check, parse_url
 
 RULES = {kind: manifest.url for kind, manifest in registry.manifests().items() if manifest.url}
 EXPECTED = {kind: rules.expected for kind, rules in RULES.items()}
@@ -144,11 +144,11 @@ ATTACKS = [
 @pytest.mark.parametrize("url", ATTACKS)
 def test_a_dangerous_or_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(UrlInvalid):
-        parse(url)
+        parse_url(url)
     for kind in ("jdbc", "sqlite", "duckdb", "postgresql"):
         if not url.startswith("jdbc:" + kind) and not url.startswith(kind):
             with pytest.raises(UrlInvalid):
-                parse(url, kind)
+                parse_url(url, kind)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_dangerous_or_invalid_url_is_refused(url: str) -> None:
 )
 def test_an_error_message_does_not_contain_what_may_be_a_password(url: str) -> None:
     with pytest.raises(UrlInvalid) as caught:
-        parse(url)
+        parse_url(url)
     assert "S3" not in caught.value.message + caught.value.hint + caught.value.detail
 
 
@@ -208,4 +208,4 @@ def test_a_url_with_an_unknown_scheme_is_not_read_as_a_path(url: str, kind: str)
 )
 def test_several_hosts_are_refused_with_that_reason(url: str) -> None:
     with pytest.raises(UrlInvalid, match="names several hosts"):
-        parse(url)
+        parse_url(url)

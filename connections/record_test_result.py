@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connections import probe
 from connections.models import Connection
+from connections.probe import Result, Step, probe_connection
 
 
 def run_test(
-    connection: Connection, *, write: bool = False, on_step: Callable[[probe.Step], None] = lambda step: None
-) -> probe.Result:
+    connection: Connection, *, write: bool = False, on_step: Callable[[Step], None] = lambda step: None
+) -> Result:
     """Test the connection, save the result and return it.
 
     Write permissions are tested if ``write`` is true or the connection is a destination.
     """
-    result = probe.probe(
+    result = probe_connection(
         connection.parameters,
         name=connection.name,
         kind=connection.driver.kind,
