@@ -178,6 +178,7 @@ def foreign_run(save_module: Callable[..., Module], bench: Any) -> Run:
     here = identity.current()
     sighting = {"heartbeat": run.heartbeat, "first_seen": {f"{here.machine} {here.boot}": -1e9}}
     Run.objects.filter(pk=run.pk).update(machine_id="elsewhere:1", sighting=sighting)
+    run.refresh_from_db()
     Setting.objects.create(invalid={"lease_seconds": "long"})
     return run
 
@@ -205,6 +206,12 @@ def test_a_command_that_cannot_tell_whether_a_run_is_dead_names_the_setting(fore
 
 
 def test_the_admin_says_that_a_setting_keeps_it_from_cancelling(foreign_run: Run, admin_client: Client) -> None:
-    data = {"action": "cancel", "_selected_action": [foreign_run.pk]}
-    page = admin_client.post("/admin/runs/run/", data, follow=True)
-    assert "lease_seconds is not valid" in page.content.decode()
+    verification = Verification.objects.create(module=foreign_run.module, module_name="orders", status="running")
+    fields = {
+        name: getattr(foreign_run, name) for name in ("boot_id", "pid", "process_started", "machine_id", "sighting")
+    }
+    Verification.objects.filter(pk=verification.pk).update(**fields)
+    for row, action in ((foreign_run, "cancel"), (verification, "cancel_verification")):
+        data = {"action": action, "_selected_action": [row.pk]}
+        page = admin_client.post(f"/admin/runs/{row._meta.model_name}/", data, follow=True)
+        assert "lease_seconds is not valid" in page.content.decode()
