@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db import connection as metadata
 
-from connections.sdk.errors import ConfigurationInvalid
+from connections import registry
 from connections.sdk.files import protection
 from connections.sdk.files.file_check import check_file
-from connections.url.parse import ConnectionUrl, parse_url
+from connections.url.parse import ConnectionUrl, database_of, parse_url
 
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
@@ -22,22 +22,14 @@ def check_url(text: str, kind: str) -> None:
     url = parse_url(text, kind)
     if url.is_file:
         check_file(url.path, protection.current())
-    if url.kind == "postgresql" and metadata.vendor == "postgresql" and _is_metadata(url):
+    elif url.kind == metadata.vendor and _is_metadata(url):
         raise protection.refused_database("")
 
 
-def check_embedded(options: Mapping[str, Any]) -> None:
-    """Raise ConfigurationInvalid if the embedded server's directory is neither Pipekit's own nor could become so."""
-    if directory := options.get("embedded"):
-        from connections.embedded_postgresql import directory_checks
-
-        try:
-            directory_checks.check(directory_checks.real(directory), protection.current().data_dir)
-        except OSError as error:
-            raise ConfigurationInvalid(
-                f"The directory {directory} cannot be read: {error.strerror}.",
-                hint="Name one inside the data directory.",
-            ) from None
+def check_local_server(options: Mapping[str, Any], kind: str) -> None:
+    """Raise ConfigurationInvalid if the options name a local server whose directory is, or would be, not its own."""
+    if server := registry.local_server(kind, options):
+        server.check(protection.current().data_dir)
 
 
 def _is_metadata(url: ConnectionUrl) -> bool:
@@ -45,8 +37,8 @@ def _is_metadata(url: ConnectionUrl) -> bool:
     settings = metadata.settings_dict
     options: dict[str, Any] = settings.get("OPTIONS", {})
     host = str(settings["HOST"] or options.get("host") or "")
-    port = str(settings["PORT"] or options.get("port") or 5432)
-    if (url.database or "postgres") != settings["NAME"] or str(url.port_or_default or 5432) != port:
+    port = str(settings["PORT"] or options.get("port") or url.default_port)
+    if database_of(url) != settings["NAME"] or str(url.port or url.default_port) != port:
         return False
     return url.host == host or bool(_addresses(url.host) & _addresses(host))
 

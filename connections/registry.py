@@ -20,7 +20,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConfigurationInvalid, DriverMissing, NotSupported, PipekitError
 from connections.sdk.manifest import Manifest
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Connector, Datatypes, TypeEquality
+from connections.sdk.protocols import Connector, Datatypes, LocalServer, TypeEquality
 from connections.sdk.sql.dialect import Dialect
 
 if TYPE_CHECKING:
@@ -188,6 +188,12 @@ def type_equality(kind: str) -> TypeEquality | None:
 def raw_copies(kind: str) -> RawCopies | None:
     """Import and return the kind's raw copies between two systems of the kind, or None."""
     return cast("RawCopies | None", _optional_module(kind, "raw_copy"))
+
+
+def local_server(kind: str, options: Mapping[str, Any] | None) -> LocalServer | None:
+    """Return the server on this machine that a connection's options name, or None; see the kind's ``local_server``."""
+    module = _optional_module(kind, "local_server") if options else None
+    return cast("LocalServer | None", module and module.of_options(options))
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:

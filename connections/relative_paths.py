@@ -1,4 +1,4 @@
-"""Warnings about connections whose file or embedded server has a relative path.
+"""Warnings about connections whose file or local server has a relative path.
 
 Such a path depends on the working directory of the process that opens the file: that of a command is where it was
 started, while runs of a schedule, a group or the admin, and jrunner, are started in Pipekit's directory.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 
+from connections import registry
 from connections.models import Connection
 from connections.sdk.errors import PipekitError
 from connections.url.parse import parse_url
@@ -27,13 +28,13 @@ def warnings(connections: Iterable[Connection]) -> Iterator[str]:
 
 
 def relative_path(connection: Connection) -> str:
-    """Return the path of the connection's file or embedded server if it is relative; empty otherwise.
+    """Return the path of the connection's file or local server if it is relative; empty otherwise.
 
-    An embedded server's directory may also begin with ``~``.
+    A local server's directory may also begin with ``~``.
     """
-    if directory := (connection.options or {}).get("embedded"):
-        return "" if str(directory).startswith(("/", "~")) else str(directory)
     try:
+        if server := registry.local_server(connection.driver.kind, connection.options):
+            return "" if server.directory.startswith(("/", "~")) else server.directory
         url = parse_url(connection.jdbc_url, connection.driver.kind)
     except PipekitError:
         # reported where the connection is saved or used

@@ -63,7 +63,7 @@ def _option_errors(connection: Connection) -> list[str]:
     try:
         errors = list(options.problems(connection.options, connection.driver.kind))
         if not errors:
-            own_metadata.check_embedded(connection.options)
+            own_metadata.check_local_server(connection.options, connection.driver.kind)
         return errors
     except PipekitError as error:
         return [f"{error.message} {error.hint}".strip()]

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from connections.sdk.schema import TableName
+from connections.sdk.schema import KEYS_SUFFIX, TableName
 from modules import column_names, watermark_types
 from modules.choices import DuplicateKeys
 from modules.cron import grammar as cron_grammar
@@ -29,7 +29,7 @@ FieldErrors = Iterator[tuple[str, str]]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # PostgreSQL's limit is 63 bytes, and the staging table of key_sync has the module's name and a suffix
-NAME_BYTES = 58
+NAME_BYTES = 63 - len(KEYS_SUFFIX)
 
 
 def check(module: Module) -> None:

@@ -39,7 +39,7 @@ def warnings(modules: Iterable[Module]) -> Iterator[str]:
     deadline = time.monotonic() + _TIME_LIMIT
     for connection, group in groupby(by_destination, key=lambda module: module.dest_connection):
         members = list(group)
-        if connection.supports_deletes and not connection.options.get("embedded"):
+        if connection.supports_deletes and not registry.local_server(connection.driver.kind, connection.options):
             yield from _from_destination(connection, members, deadline)
         else:
             yield from _from_configuration(members)

@@ -36,8 +36,9 @@ class State:
 
     @property
     def is_remote(self) -> bool:
-        """Return whether host and port can be tested; an embedded server is started by the login step."""
-        return bool(self.url.host) and not self.url.host.startswith("/") and not self.parameters.options.get("embedded")
+        """Return whether host and port can be tested; a local server is started by the login step."""
+        is_local = self.url.is_socket or registry.local_server(self.parameters.kind, self.parameters.options)
+        return bool(self.url.host) and not is_local
 
 
 def applicable_steps(state: State, *, write: bool) -> Iterator[tuple[str, Callable[[State], str]]]:

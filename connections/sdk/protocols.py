@@ -225,6 +225,26 @@ class TypeEquality(Protocol):
         ...
 
 
+class LocalServer(Protocol):
+    """A server on this machine that a session starts when needed; a connection's options name its directory.
+
+    ``within`` is the only directory in which Pipekit creates such servers.
+    """
+
+    @property
+    def directory(self) -> str:
+        """The directory as it is configured; it may be relative, or begin with ``~``."""
+        ...
+
+    def check(self, within: str) -> None:
+        """Raise ConfigurationInvalid if no server can be, or be created, in the directory."""
+        ...
+
+    def is_running(self, within: str) -> bool:
+        """Return whether the server runs, without starting it. Raise ConfigurationInvalid as `check`."""
+        ...
+
+
 class Connector(Protocol):
     """The parts of a connector. Attributes that its capabilities do not cover are None."""
 

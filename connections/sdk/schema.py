@@ -10,6 +10,9 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.records import dataclass
 from connections.sdk.types import DataType
 
+# what the name of a module's table of keys has after the module's name, in which there is no `#`
+KEYS_SUFFIX = "#keys"
+
 
 @dataclass(frozen=True, slots=True)
 class TableName:

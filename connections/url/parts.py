@@ -55,6 +55,11 @@ class ConnectionUrl:
         return bool(self.path) and not self.host
 
     @property
+    def is_socket(self) -> bool:
+        """Return whether the host is the directory of a Unix socket."""
+        return self.host.startswith("/")
+
+    @property
     def canonical_host(self) -> str:
         """Return the one spelling of the host that all its spellings share: lower case, without a final dot."""
         return self.host.lower().rstrip(".")
@@ -62,7 +67,7 @@ class ConnectionUrl:
     @property
     def port_or_default(self) -> int | None:
         """Return the port, or the default port; None for files, and for named instances, whose port is looked up."""
-        if self.port or not self.host or self.host.startswith("/") or self.instance:
+        if self.port or not self.host or self.is_socket or self.instance:
             return self.port
         return self.default_port
 

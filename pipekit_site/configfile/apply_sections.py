@@ -7,6 +7,7 @@ that row can be checked.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,11 @@ class Importer:
         for section in present:
             self.changes[section.name] = Changes()
             stored = {section.name_of(row): row for row in section.model._default_manager.all()}
-            for name, entry in self.rows[section.name].items():
+            # stored rows by primary key, as others lock them who lock several (see runs.lifecycle.connection_limit)
+            ordered = sorted(
+                self.rows[section.name].items(), key=lambda item: stored[item[0]].pk if item[0] in stored else math.inf
+            )
+            for name, entry in ordered:
                 if self.checked and (section.name, name) in self.checked.unchanged:
                     self.changes[section.name].unchanged += 1
                     continue

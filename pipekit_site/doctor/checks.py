@@ -30,7 +30,7 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("secrets file", installation.secrets_file),
     ("secrets", installation.secrets),
     ("drivers", installation.drivers),
-    ("embedded postgresql", installation.embedded_postgresql),
+    ("embedded postgresql", installation.local_servers),
     ("paths of connections", installation.connection_paths),
     ("jrunner", installation.jrunner),
     ("schedules", schedules.schedules),

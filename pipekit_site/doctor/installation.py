@@ -16,7 +16,6 @@ from django.db import connection as metadata
 from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from connections import embedded_postgresql as embedded
 from connections import registry, relative_paths
 from connections.models import Connection, Driver
 from connections.probe import probe_connection
@@ -198,13 +197,14 @@ def _jar_problem(driver: Driver, directory: Path) -> str:
     return f"{jar} is not the file whose SHA-256 was recorded." if driver.sha256 not in ("", digest) else ""
 
 
-def embedded_postgresql() -> str:
+def local_servers() -> str:
     """Check the embedded servers that connections use. A stopped one is not started."""
-    directories = sorted({row.options["embedded"] for row in Connection.objects.all() if row.options.get("embedded")})
+    # the check of drivers reports the other kinds
+    rows = [row for row in Connection.objects.with_driver() if row.driver.kind in registry.manifests()]
+    found = [server for row in rows if (server := registry.local_server(row.driver.kind, row.options))]
     running, stopped = list[str](), list[str]()
-    for directory in directories:
-        is_running = embedded.is_running(directory, within=settings.PIPEKIT.data_dir)
-        (running if is_running else stopped).append(directory)
+    for directory, server in sorted({server.directory: server for server in found}.items()):
+        (running if server.is_running(str(settings.PIPEKIT.data_dir)) else stopped).append(directory)
     states = [f"runs in {', '.join(running)}"] if running else []
     states += [f"stopped in {', '.join(stopped)}; starts when needed"] if stopped else []
     return "; ".join(states) or "No connection uses it"
@@ -240,7 +240,7 @@ def jrunner() -> str:
 
 def connection(row: Connection) -> str:
     """Test one connection, without saving the result."""
-    result = probe_connection(row.parameters, name=row.name, kind=row.driver.kind, write=row.dest_modules.exists())
+    result = probe_connection(row.parameters, name=row.name, kind=row.driver.kind, write=row.is_destination)
     if result.error:
         raise ConfigurationInvalid(result.message, hint=result.error["hint"])
     return result.message

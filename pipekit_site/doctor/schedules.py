@@ -6,17 +6,15 @@ from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.sdk.formatting import counted
 from connections.secrets.references import store
 from modules.cron import expression
-from modules.models import Module
 from pipekit_site.doctor import installation
-from scheduling.models import Schedule, Tick
+from scheduling.models import Tick
 from scheduling.tick import status, timers
 from scheduling.tick.timers import Timer
 
 
 def schedules() -> str:
     """Check the scheduler and all enabled schedules."""
-    count = Schedule.objects.enabled().count() + Module.objects.enabled().exclude(full_refresh_cron="").count()
-    if not count:
+    if not (count := status.current().count):
         return "nothing is scheduled"
     lines = status.our_lines()
     if since := status.since():

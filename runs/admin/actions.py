@@ -39,6 +39,7 @@ RESULT_TEXTS = {
     CancelResult.ENDED: "has already ended.",
 }
 Launched = TypeVar("Launched", bound=Execution)
+Row = TypeVar("Row", bound=Execution)
 
 
 class MayRun:
@@ -93,9 +94,18 @@ def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
     for run in selected:
-        text = RESULT_TEXTS[cancel_execution(run)]
-        messages.info(request, html.render("runs/messages/row.html", row=run, text=text))
+        report_cancel(request, run, cancel_execution)
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
+
+
+def report_cancel(request: HttpRequest, row: Row, cancel_row: Callable[[Row], CancelResult]) -> None:
+    """Cancel a row by the function, and add the result to the page."""
+    try:
+        text = RESULT_TEXTS[cancel_row(row)]
+    except PipekitError as error:
+        messages.error(request, f"{error.message} {error.hint}".strip())
+    else:
+        messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
 
 
 def _launch_group(request: HttpRequest, group: Group, *, dry_run: bool = False) -> GroupRun:

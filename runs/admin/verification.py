@@ -18,7 +18,7 @@ from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting, verification_examples
-from runs.admin.actions import RESULT_TEXTS, report_failed_launches, too_many
+from runs.admin.actions import report_cancel, report_failed_launches, too_many
 from runs.admin.base import RunHistoryAdmin, StartedByFilter
 from runs.models.execution import StartedBy
 from runs.models.verification import Verification
@@ -136,8 +136,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if too_many(request, rows.count(), "Select fewer."):
             return None
         for row in rows:
-            text = RESULT_TEXTS[cancel_verification(row)]
-            messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
+            report_cancel(request, row, cancel_verification)
         return HttpResponseRedirect(html.page_of(rows[0])) if rows and FROM_PAGE in request.POST else None
 
     def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:

@@ -28,6 +28,10 @@ def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], No
 
     def print_event(event: events.Event) -> None:
         nonlocal last
+        if isinstance(event, events.Unconfirmed):
+            for each in event.transaction:
+                print_event(each)
+            return
         if quiet:
             if isinstance(event, events.Warned):
                 write(f"warning: {indented(event.message)}")

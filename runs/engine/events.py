@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connections.sdk.records import dataclass
 
 
@@ -101,6 +103,22 @@ class Reconciled:
 
     deleted: int
     what: str = "key_sync"
+    # found in the commit record after the answer to COMMIT was lost
+    recovered: bool = False
+
+
+# what is known of a transaction before it is committed, in order
+TransactionEvents = list[MergeSqlBuilt | Warned]
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The answer to COMMIT was lost, and the destination cannot be asked whether the transaction was committed.
+
+    Its statements and warnings are the run's if a Published or Reconciled event follows that is `recovered`.
+    """
+
+    transaction: Sequence[MergeSqlBuilt | Warned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +174,7 @@ Event = (
     | Staged
     | Published
     | Reconciled
+    | Unconfirmed
     | HookStarted
     | HookSucceeded
     | AttemptFailed

@@ -83,12 +83,11 @@ def _address(connection: Connection, url: ConnectionUrl) -> str:
     if url.is_file:
         return os.path.realpath(url.path)
     database = database_of(url)
-    directory = (connection.options or {}).get("embedded")
-    if directory or url.host.startswith("/"):
-        # a socket; the URL of an embedded server only names the database
-        place = os.path.realpath(Path(directory).expanduser() if directory else url.host)
-        port = url.default_port if directory else url.port or url.default_port
-        return f"{place}:{port}/{database}"
+    if server := registry.local_server(connection.driver.kind, connection.options):
+        # the URL only names the database
+        return f"{os.path.realpath(Path(server.directory).expanduser())}:{url.default_port}/{database}"
+    if url.is_socket:
+        return f"{os.path.realpath(url.host)}:{url.port or url.default_port}/{database}"
     # a port takes precedence over the name of an instance
     instance = "" if url.port or not url.instance else f"\\{url.instance.lower()}"
     return f"{_host(url)}{instance}:{url.port_or_default}/{database}"

@@ -26,7 +26,7 @@ from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.lifecycle.record import Recorder
 from runs.models import Run
-from runs.models.setting import Setting, current_settings
+from runs.models.setting import Setting, SettingInvalid, current_settings
 from runs.models.transitions import IllegalTransition
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
@@ -109,7 +109,7 @@ def _limit_log(recorder: Recorder, settings: Setting) -> Warned | None:
     """Set the limit of the log; return a warning if it cannot be read, which is no reason not to run."""
     try:
         recorder.max_log_bytes = settings.run_log_megabytes * 1_000_000
-    except ValueError as error:
+    except SettingInvalid as error:
         return Warned(f"The size of the run's log is not limited. {error}")
     return None
 

@@ -58,9 +58,10 @@ def reap_all(*, seconds: float = math.inf) -> int:
             count += reap_if_dead(row)
         except Exception as error:
             # an error of one row must not keep the others from being finalized
-            _log.exception("%s could not be finalized.", row)
+            message = redactor().text(f"{row}: {type(error).__name__}: {error}")
+            _log.error("Not finalized: %s", message, exc_info=not isinstance(error, PipekitError))
             close_if_broken()
-            failures.append(f"{row}: {type(error).__name__}: {error}")
+            failures.append(message)
     if failures:
         raise NotFinalized("; ".join(failures))
     return count

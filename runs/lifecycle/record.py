@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
 from runs.lifecycle.finish import finish_run
+from runs.lifecycle.transaction_events import StatementsAndWarnings
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.storable import storable
@@ -46,8 +48,7 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        # the statements of the last attempt that failed and had some
-        self._failed_merge_sql = ""
+        self._transactions = StatementsAndWarnings(run.warnings, storable=_storable)
         # None until the settings are read, and if that one cannot be read
         self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
@@ -60,18 +61,28 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None:
-            self._finish(Status.DRY_RUN if self.run.dry_run else Status.SUCCESS)
-        elif isinstance(error, KeyboardInterrupt):
-            self._fail(Cancelled("The run was cancelled; nothing was published after that."))
-        elif isinstance(error, PipekitError):
-            self._fail(error)
-        elif isinstance(error, Exception):
-            self.log("".join(traceback.format_exception(kind, error, trace)))
-            self._fail(InternalError.from_exception(error, log="The run's log"))
-        else:
+        if error is not None and not isinstance(error, Exception | KeyboardInterrupt):
             return False
+        status = Status.DRY_RUN if self.run.dry_run else Status.SUCCESS
+        results, self._unwritten = self._unwritten, {}
+        if error is not None:
+            failure = self._log_failure(error)
+            status = _status_after(failure)
+            results["error"] = {key: _storable(value) for key, value in failure.as_dict().items()}
+        finish_run(self.run, status, {**results, "finished_at": timezone.now()}, log=self.log)
         return True
+
+    def _log_failure(self, error: Exception | KeyboardInterrupt) -> PipekitError:
+        """Log what left the block, and return it as the run's error."""
+        if isinstance(error, PipekitError):
+            failure = error
+        elif isinstance(error, KeyboardInterrupt):
+            failure = Cancelled("The run was cancelled; nothing was published after that.")
+        else:
+            self.log("".join(traceback.format_exception(error)))
+            failure = InternalError.from_exception(error, log="The run's log")
+        self.log("\n".join(filter(None, (f"failed: {failure.message}", failure.hint, failure.detail))))
+        return failure
 
     def log(self, text: str) -> None:
         """Append a line to the run's log."""
@@ -87,6 +98,10 @@ class Recorder:
         match event:
             case events.StepStarted(step):
                 self.publishing = self.publishing or step == _PUBLISHING
+                if not self.published:
+                    # a retry begins with a step only after the destination has no commit record of the run
+                    self._transactions.settle(is_committed=False)
+                    self._set_transactions()
                 # each hook has lines of its own
                 if step != _HOOKS:
                     self.log(f"{step} ...")
@@ -102,6 +117,15 @@ class Recorder:
                 self._write_throttled()
             case events.Staged() | events.Published() | events.Reconciled():
                 self._record_counts(event)
+            case events.MergeSqlBuilt() | events.Warned():
+                self._transactions.add(event)
+                self._set_transactions()
+                self._log_transaction([event])
+            case events.Unconfirmed(transaction):
+                self._transactions.add_unconfirmed(transaction)
+                self._set_transactions()
+                self._log_transaction(transaction)
+                self._write()
             case events.AttemptFailed():
                 self._record_failed_attempt(event)
             case _:
@@ -119,21 +143,21 @@ class Recorder:
                 if reason:
                     self.log(f"the query becomes a subquery, so that a condition can be added; reason: {reason}")
                 self.log(f"source query:\n{sql}")
-            case events.MergeSqlBuilt(sql):
-                self._set(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())
-                self.log(f"merge:\n{sql}")
-            case events.Warned(message):
-                warning = _storable(message)
-                # an attempt repeats the warnings of those before it
-                if warning not in run.warnings:
-                    self._set(warnings=[*run.warnings, warning])
-                self.log(f"warning: {message}")
             case events.HookStarted(number, run_on, where):
                 self.log(f"hook {number} ({run_on}) on {where} ...")
             case events.HookSucceeded(number):
                 self.log(f"hook {number} done")
             case events.Waiting(message):
                 self.log(message)
+
+    def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
+        for event in transaction:
+            self.log(f"merge:\n{event.sql}" if isinstance(event, events.MergeSqlBuilt) else f"warning: {event.message}")
+
+    def _set_transactions(self) -> None:
+        """Set the fields that differ."""
+        values = {"merge_sql": self._transactions.merge_sql, "warnings": self._transactions.warnings}
+        self._set(**{name: value for name, value in values.items() if getattr(self.run, name) != value})
 
     def _record_counts(self, event: events.Event) -> None:
         match event:
@@ -142,7 +166,9 @@ class Recorder:
                 self.log(f"{rows} rows staged, {size} bytes")
             case events.Published():
                 self._record_published(event)
-            case events.Reconciled(deleted, what):
+            case events.Reconciled(deleted, what, recovered):
+                self._transactions.settle(is_committed=recovered)
+                self._set_transactions()
                 # replaced, not added: a step that is retried reports its count again
                 self._reconciled[what] = deleted
                 self._set(deleted=self._deleted + sum(self._reconciled.values()))
@@ -154,9 +180,8 @@ class Recorder:
         self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
-        if event.recovered and not self.run.merge_sql:
-            # the last attempt had executed it, and then lost the connection
-            self._set(merge_sql=self._failed_merge_sql)
+        self._transactions.settle(is_committed=event.recovered)
+        self._set_transactions()
         how = " (found in the commit record)" if event.recovered else ""
         self.log(f"published{how}: {event.inserted} inserted, {event.updated} updated, {event.deleted} deleted")
 
@@ -173,8 +198,9 @@ class Recorder:
         }
         self._set(attempts=[*earlier, attempt], attempt=failed.number + 1)
         if not self.published:
-            self._failed_merge_sql = self.run.merge_sql or self._failed_merge_sql
-            self._set(steps=[], merge_sql="")
+            self._transactions.drop_statements()
+            self._set(steps=[])
+            self._set_transactions()
         what = "connection try" if failed.connecting else "attempt"
         self.log(f"{failed} failed: {failed.code}: {message}")
         self.log(f"next {what} in {failed.wait:.1f} s")
@@ -201,20 +227,11 @@ class Recorder:
             self._unwritten = {**fields, **self._unwritten}
             self.log(f"the metadata could not be written: {error}")
 
-    def _fail(self, error: PipekitError) -> None:
-        redacted = {key: _storable(value) for key, value in error.as_dict().items()}
-        self.log("\n".join(filter(None, (f"failed: {error.message}", error.hint, error.detail))))
-        status = Status.ERROR
-        if isinstance(error, Cancelled):
-            status = Status.CANCELLED
-        elif isinstance(error, Refused):
-            status = Status.REFUSED
-        self._finish(status, error=redacted)
 
-    def _finish(self, status: Status, **results: Any) -> None:
-        results = {**self._unwritten, **results, "finished_at": timezone.now()}
-        self._unwritten = {}
-        finish_run(self.run, status, results, log=self.log)
+def _status_after(failure: PipekitError) -> Status:
+    if isinstance(failure, Cancelled):
+        return Status.CANCELLED
+    return Status.REFUSED if isinstance(failure, Refused) else Status.ERROR
 
 
 def _storable(text: str) -> str:

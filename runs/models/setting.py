@@ -11,12 +11,17 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from connections.models import Timestamped
+from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import REFERENCE
 
 # the primary key of the only row
 ROW = 1
 # the lease is at least this multiple of the time between two heartbeats, so that one may be late or missing
 HEARTBEATS_PER_LEASE = 2
+
+
+class SettingInvalid(ConfigurationInvalid, ValueError):
+    """A setting was read whose stored value is invalid."""
 
 
 def web_address(value: str) -> str:
@@ -180,13 +185,16 @@ class Setting(Timestamped):
         super().save(*args, **kwargs)
 
     def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
-        """Load fields again. Raise ValueError for a setting whose stored value is invalid.
+        """Load fields again. Raise SettingInvalid for a setting whose stored value is invalid.
 
         Django calls this for a field that is read while it is not loaded; `current_settings` leaves those out.
         """
         for name in fields or ():
             if name in self.invalid:
-                raise ValueError(f"The stored value of the setting {name} is not valid; set it in the admin.")
+                raise SettingInvalid(
+                    f"The stored value of the setting {name} is not valid; set it in the admin.",
+                    hint="manage.py doctor names all such settings.",
+                )
         super().refresh_from_db(using, fields, from_queryset)
 
 
@@ -197,7 +205,9 @@ def names() -> tuple[str, ...]:
 
 
 def current_settings() -> Setting:
-    """Return the settings as stored now, or the defaults. Reading one whose stored value is invalid raises ValueError.
+    """Return the settings as stored now, or the defaults.
+
+    Reading a setting whose stored value is invalid raises SettingInvalid.
 
     It is one query. What belongs to one decision is read from one result; what an operator may change meanwhile is
     read again.

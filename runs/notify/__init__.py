@@ -6,15 +6,15 @@ the network.
 
 from __future__ import annotations
 
+# imported so that they receive the signal of a run or verification that ends
+from runs.notify import run_rules as run_rules
 from runs.notify import verification_rules as verification_rules
 from runs.notify.missed_times import Missed, on_missed
 from runs.notify.overdue import find_late, ran_automatically
-from runs.notify.run_rules import on_finished
 
 __all__ = [
     "Missed",
     "find_late",
-    "on_finished",
     "on_missed",
     "ran_automatically",
 ]

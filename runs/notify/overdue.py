@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
@@ -11,28 +12,32 @@ from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.setting import current_settings
 from runs.models.states import Status
+from runs.notify.messages import timestamp
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
 from runs.notify.run_rules import started_manually
 
 
-def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
+def find_late(
+    now: dt.datetime, expected: Callable[[dt.datetime], QuerySet[Module]] = lambda since: ran_automatically()
+) -> int:
     """Queue notifications of late modules and return how many are new; none unless `late_after_hours` is set.
 
-    ``modules`` are those that are expected to run automatically, by default those that ever did; disabled ones are
-    ignored. Safe to call repeatedly.
+    ``expected`` returns the modules that should have run automatically since a time, by default those that ever did;
+    disabled ones are ignored. Safe to call repeatedly.
     """
     settings = current_settings()
     hours = settings.late_after_hours
     if hours is None or not (channels := wanted_channels(settings)):
         return 0
     hours = int(hours) if hours == int(hours) else hours
-    overdue = late(now - dt.timedelta(hours=hours), ran_automatically() if modules is None else modules)
+    since = now - dt.timedelta(hours=hours)
+    overdue = late(since, expected(since))
     reported = _reported(overdue)
     new = {event: module for event, module in overdue.items() if event not in reported}
     for event, module in new.items():
-        since = (module.succeeded_at or module.created_at).astimezone(dt.UTC).isoformat(timespec="seconds")  # type: ignore[attr-defined]
-        about = {"at": now.astimezone(dt.UTC).isoformat(timespec="seconds"), "since": since, "hours": hours}
+        succeeded = timestamp(module.succeeded_at or module.created_at)  # type: ignore[attr-defined]
+        about = {"at": timestamp(now), "since": succeeded, "hours": hours}
         queue(NotificationKind.LATE, channels, event=event, module=module, about=about, now=now)
     return len(new)
 

@@ -18,7 +18,7 @@ from runs.models.notification import NotificationKind
 from runs.models.setting import current_settings
 from runs.models.transitions import finished
 from runs.models.verification import Verification, VerificationStatus
-from runs.notify.messages import line, sentence
+from runs.notify.messages import line, sentence, timestamp
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
 from runs.verifications.outcome import outcome_of
@@ -51,7 +51,7 @@ def _report(verification: Verification) -> None:
     about: dict[str, Any] = {
         "verification": verification.pk,
         "trigger": verification.trigger,
-        "at": at.astimezone(dt.UTC).isoformat(timespec="seconds"),
+        "at": timestamp(at),
         "missing": verification.missing,
         "extra": verification.extra,
         "different": verification.different,

@@ -17,7 +17,6 @@ from connections.models import Connection
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import NotSupported, PipekitError
 from connections.sdk.protocols import Session
-from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.models import Module, ModuleHistory
 from runs.engine import control_tables
@@ -91,7 +90,7 @@ def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) ->
         claimed_by = opened.fetch(f"SELECT run FROM {claims} WHERE module = {mark}{dialect.lock_rows()}", (module,))
         if claimed_by != [(run,)] or Module.objects.filter(name=module).exists():
             return False
-        for table in (staging, TableName(staging.schema, f"{staging.table}#keys")):
+        for table in (staging, dialect.keys_table(module)):
             opened.execute(dialect.drop_table(table))
         opened.execute(f"DELETE FROM {claims} WHERE module = {mark}", (module,))
     return True

@@ -80,7 +80,7 @@ def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | No
     try:
         plan = build_plan(module)
         parsed = _options(Verification(options=options))
-    except (PipekitError, ValueError, DatabaseError, InterfaceError):
+    except (PipekitError, DatabaseError, InterfaceError):
         connection.close_if_unusable_or_obsolete()
         return None
     return verify.invalid_option(plan, parsed)

@@ -12,7 +12,6 @@ from django.utils import timezone
 from modules.models import Group, Module
 from runs import notify
 from runs.launchers.launcher import configured_launcher
-from runs.models.setting import current_settings
 from scheduling.models import Schedule, Tick
 
 # from this hour of the server's local time on
@@ -40,8 +39,7 @@ def prune_daily(now: dt.datetime) -> bool:
 
 def find_late(now: dt.datetime) -> int:
     """Queue notifications of late modules, including scheduled ones that have never run; return how many are new."""
-    hours = current_settings().late_after_hours
-    return 0 if hours is None else notify.find_late(now, _expected(now - dt.timedelta(hours=hours)))
+    return notify.find_late(now, _expected)
 
 
 def _expected(since: dt.datetime) -> QuerySet[Module]:

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from connections.management.exit_codes import ExitCode
+from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from runs.engine.faults import point
 from runs.lifecycle import reap
@@ -42,7 +43,7 @@ _log = logging.getLogger(__name__)
 def run_tick(now: dt.datetime) -> TickReport:
     """Start everything that is due at ``now``.
 
-    Raise errors of the metadata database, and ValueError if a stored setting is invalid.
+    Raise errors of the metadata database, and SettingInvalid if a stored setting is invalid.
     """
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
@@ -109,9 +110,12 @@ def _run_task(task: Callable[[], object]) -> str:
     try:
         task()
     except Exception as error:  # due slots are started all the same
-        _log.exception("A task of the tick failed.")
+        message = redactor().text(f"{type(error).__name__}: {error}")
+        # the errors of rows that were not finalized are logged already
+        is_expected = isinstance(error, PipekitError | reap.NotFinalized)
+        _log.error("A task of the tick failed: %s", message, exc_info=not is_expected)
         close_if_broken()
-        return redactor().text(f"{type(error).__name__}: {error}")
+        return message
     return ""
 
 

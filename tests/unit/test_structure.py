@@ -25,6 +25,7 @@ SMALL = {
     "datatypes.py": "every kind of system has one",
     "dialect.py": "every kind of system has one",
     "equality.py": "every kind of system whose values are compared has one",
+    "local_server.py": "every kind of system with a server that sessions start has one",
     "own_metadata.py": "every kind of system that can hold the metadata has one",
     "url_syntax.py": "every kind of system with a URL of its own form has one",
 }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from zlib import crc32
 
-from connections.sdk.schema import TableName
+from connections.sdk.schema import KEYS_SUFFIX, TableName
 from connections.sdk.sql import type_validation
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.strategies import StrategyDialect
@@ -45,6 +45,10 @@ class PublishingDialect(StrategyDialect):
     def staging_table(self, module: str) -> TableName:
         """Return the name of the module's staging table."""
         return TableName(self.staging_schema, module)
+
+    def keys_table(self, module: str) -> TableName:
+        """Return the name of the staging table of the keys that key_sync reads."""
+        return TableName(self.staging_schema, f"{module}{KEYS_SUFFIX}")
 
     def create_schema(self, schema: str) -> str:
         """Return CREATE SCHEMA IF NOT EXISTS; empty for a system without schemas."""

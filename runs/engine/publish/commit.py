@@ -30,6 +30,10 @@ class CommitKind(StrEnum):
 _STEPS = {CommitKind.PUBLISH: "publish", CommitKind.KEY_SYNC: "reconcile", CommitKind.REPAIR: "repair"}
 
 
+class CommitUnknown(ConnectionLost):
+    """The answer to COMMIT was lost, and the destination cannot be asked for the commit record."""
+
+
 @dataclass(slots=True)
 class Commit:
     """What a `publish_transaction` commits: set by its block, unless the run committed before."""
@@ -50,9 +54,10 @@ def publish_transaction(dest: Destination, kind: CommitKind) -> Iterator[Commit]
     The transaction locks the table and looks for an earlier commit of the run, which the block must check: only if
     ``Commit.published`` is None, it executes its statements and sets the attribute. Until COMMIT it holds the claim
     on staging; raises Overtaken when a later run has the claim. If the connection is lost, the commit record, read
-    in a new session, shows whether the transaction was committed; raises ConnectionLost if it was not.
+    in a new session, shows whether the transaction was committed; raises ConnectionLost if it was not, and
+    CommitUnknown if the record cannot be read.
     """
-    commit, is_executed = Commit(), False
+    commit, is_executed, is_ended = Commit(), False, False
     try:
         with dest.session.transaction():
             dest.begin(dest.table)
@@ -66,10 +71,14 @@ def publish_transaction(dest: Destination, kind: CommitKind) -> Iterator[Commit]
             if is_new:
                 control_tables.write_commit(dest.session, dest.dialect, dest.plan, commit.result, kind=kind)
                 point(f"{_STEPS[kind]}.before_commit")
+            is_ended = True
     except ConnectionLost as lost:
         # some systems allow only one session at a time
         dest.session.close()
-        commit.published = _find_after(lost, dest.plan, kind)
+        try:
+            commit.published = find_published(dest.plan, kind)
+        except PipekitError as error:
+            raise _unknown(lost, error, is_ended=is_ended) from error
         if commit.published is None:
             raise
         if not is_executed:
@@ -85,12 +94,13 @@ def find_published(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Publish
     return None
 
 
-def _find_after(lost: ConnectionLost, plan: Plan, kind: CommitKind) -> Published | None:
-    """Return what `find_published` returns; if it fails, raise ``lost``, which then says that the result is unknown."""
-    try:
-        return find_published(plan, kind)
-    except PipekitError as error:
-        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
-        lost.args = (lost.message,)
-        lost.detail = f"{lost.detail}\n{error.message}".strip()
-        raise lost from error
+def _unknown(lost: ConnectionLost, error: PipekitError, *, is_ended: bool) -> ConnectionLost:
+    """Return the error that says that the commit record could not be read; CommitUnknown if COMMIT was executed."""
+    lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
+    lost.args = (lost.message,)
+    lost.detail = f"{lost.detail}\n{error.message}".strip()
+    if not is_ended:
+        return lost
+    unknown = CommitUnknown(lost.message, hint=lost.hint, detail=lost.detail)
+    unknown.code = lost.code
+    return unknown

@@ -10,11 +10,11 @@ from collections.abc import Generator
 
 from connections.sdk.sql.foreign_keys import Deletion
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
+from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, TransactionEvents, Unconfirmed, Warned
 from runs.engine.plan import Plan
 from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
 from runs.engine.publish.checks import check_deleted, check_present
-from runs.engine.publish.commit import CommitKind, publish_transaction
+from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.staging import StagedRows
 from runs.engine.strategies.statement import RowCount, Statement
 
@@ -26,17 +26,21 @@ def deletes(plan: Plan) -> bool:
 
 def delete_extra_rows(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Delete the rows, yielding events; the last one is Reconciled. Raises Refused above max_delete_share."""
-    events: list[Event] = []
-    with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.REPAIR) as commit:
-        if commit.published is None:
-            deleted = _delete_in_transaction(dest, staged, events)
-            commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    events: TransactionEvents = []
+    try:
+        with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.REPAIR) as commit:
+            if commit.published is None:
+                deleted = _delete_in_transaction(dest, staged, events)
+                commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    except CommitUnknown:
+        yield Unconfirmed(tuple(events))
+        raise
     # none if an earlier attempt has executed the transaction
     yield from events
-    yield Reconciled(commit.result.deleted or 0, what="the repair")
+    yield Reconciled(commit.result.deleted or 0, what="the repair", recovered=commit.result.recovered)
 
 
-def _delete_in_transaction(dest: Destination, staged: StagedRows, events: list[Event]) -> int:
+def _delete_in_transaction(dest: Destination, staged: StagedRows, events: TransactionEvents) -> int:
     repair, deleted = dest.plan.repair, 0
     assert repair is not None
     _check_staging(dest, staged)
@@ -67,7 +71,7 @@ def _is_repaired(dest: Destination, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(dest: Destination, staged: StagedRows, events: list[Event]) -> int:
+def _delete(dest: Destination, staged: StagedRows, events: TransactionEvents) -> int:
     """Delete rows whose key is not in staging, after checking the limits and the foreign keys of other tables."""
     plan, dialect = dest.plan, dest.dialect
     is_repaired = f"AND {_is_repaired(dest, 'd')}"

@@ -8,7 +8,7 @@ from connections.sdk.errors import CountMismatch
 from connections.sdk.schema import Column, ColumnInfo
 from connections.sdk.sql.foreign_keys import Deletion, ForeignKey
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Warned
+from runs.engine.events import MergeSqlBuilt, TransactionEvents, Warned
 from runs.engine.publish import destination_shape, foreign_keys, side_effects, unfilled_columns
 from runs.engine.publish.checks import check_deleted
 from runs.engine.publish.statements import strategy_input
@@ -18,7 +18,7 @@ from runs.engine.strategies.statement import RowCount, Statement
 RowCondition = Callable[[str], str]
 
 
-def remove(dest: Destination, columns: Sequence[Column], is_repaired: RowCondition, events: list[Event]) -> int:
+def remove(dest: Destination, columns: Sequence[Column], is_repaired: RowCondition, events: TransactionEvents) -> int:
     """Remove duplicates within the repair's transaction; return by how many rows the table shrinks.
 
     Duplicates with values in columns that the query does not fill are kept, with a warning, because the insert would
@@ -29,7 +29,7 @@ def remove(dest: Destination, columns: Sequence[Column], is_repaired: RowConditi
 
 class _Removal:
     def __init__(
-        self, dest: Destination, columns: Sequence[Column], is_repaired: RowCondition, events: list[Event]
+        self, dest: Destination, columns: Sequence[Column], is_repaired: RowCondition, events: TransactionEvents
     ) -> None:
         self.dest, self.columns, self.events = dest, columns, events
         self.keys = _duplicate_keys(dest, is_repaired)

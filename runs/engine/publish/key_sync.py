@@ -16,12 +16,21 @@ from connections.sdk.sql.foreign_keys import Deletion
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import select_columns
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
+from runs.engine.events import (
+    Event,
+    MergeSqlBuilt,
+    Published,
+    Reconciled,
+    Staged,
+    TransactionEvents,
+    Unconfirmed,
+    Warned,
+)
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys, key_order, safety_limits, side_effects
 from runs.engine.publish.checks import check_deleted
-from runs.engine.publish.commit import CommitKind, publish_transaction
+from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.transfer import build_job, transfer_rows
@@ -31,7 +40,7 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
     """Delete the rows that the source no longer has, yielding events; the last one is Reconciled."""
     keys = tuple(next(c for c in columns if c.dest_name == name) for name in plan.merge_key)
     with Destination.open(plan) as dest:
-        table = keys_table(dest)
+        table = dest.dialect.keys_table(plan.module)
         typed = make_empty(dest, table, keys)
         claim = dest.staging_claim()
     query, read = key_query(plan, base_query, keys), 0
@@ -49,11 +58,6 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
             yield event
     point("reconcile.keys_read")
     yield from _delete(plan, table, read)
-
-
-def keys_table(dest: Destination) -> TableName:
-    """Return the staging table of the keys. No module name contains a `#`, so its name is unique."""
-    return TableName(dest.staging.schema, f"{dest.staging.table}#keys")
 
 
 def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
@@ -74,18 +78,22 @@ def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
 
 
 def _delete(plan: Plan, table: TableName, read: int) -> Iterator[Event]:
-    events: list[Event] = []
-    with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.KEY_SYNC) as commit:
-        if commit.published is None:
-            deleted = _delete_missing(dest, table, read, events)
-            commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    events: TransactionEvents = []
+    try:
+        with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.KEY_SYNC) as commit:
+            if commit.published is None:
+                deleted = _delete_missing(dest, table, read, events)
+                commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    except CommitUnknown:
+        yield Unconfirmed(tuple(events))
+        raise
     point("reconcile.after_commit")
     # none if an earlier attempt has executed the transaction
     yield from events
-    yield Reconciled(commit.result.deleted or 0)
+    yield Reconciled(commit.result.deleted or 0, recovered=commit.result.recovered)
 
 
-def _delete_missing(dest: Destination, table: TableName, read: int, events: list[Event]) -> int:
+def _delete_missing(dest: Destination, table: TableName, read: int, events: TransactionEvents) -> int:
     plan, dialect = dest.plan, dest.dialect
     _check_keys(dest, table, read)
     counting = dialect.count_missing(dest.table, table, plan.merge_key)

@@ -21,7 +21,7 @@ from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.foreign_keys import ForeignKey
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
+from runs.engine.events import Event, MergeSqlBuilt, Published, TransactionEvents, Unconfirmed, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import (
@@ -33,7 +33,7 @@ from runs.engine.publish import (
     unfilled_columns,
 )
 from runs.engine.publish.checks import check_arrived, check_complete, check_deleted, check_keys, check_numbered
-from runs.engine.publish.commit import CommitKind, publish_transaction
+from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.statements import publish_statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
@@ -49,7 +49,7 @@ from runs.engine.watermarks.warnings import (
 def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged."""
     # yielded only after COMMIT, so that the caller cannot keep the transaction open
-    events: list[Event] = []
+    events: TransactionEvents = []
     try:
         with Destination.open(plan) as dest:
             if sql := dest.create_schema(dest.table.schema):
@@ -59,6 +59,9 @@ def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, Non
             with publish_transaction(dest, CommitKind.PUBLISH) as commit:
                 if commit.published is None:
                     commit.published = _PublishTransaction(dest, staged, watermark_counts, events).apply()
+    except CommitUnknown:
+        yield Unconfirmed(tuple(events))
+        raise
     except PipekitError:
         yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
@@ -81,7 +84,7 @@ class _PublishTransaction:
     """Steps 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
     def __init__(
-        self, dest: Destination, staged: StagedRows, watermark_counts: WatermarkCounts | None, events: list[Event]
+        self, dest: Destination, staged: StagedRows, watermark_counts: WatermarkCounts | None, events: TransactionEvents
     ) -> None:
         self.dest, self.plan, self.staged, self.events = dest, dest.plan, staged, events
         self.watermark_counts = watermark_counts

@@ -139,6 +139,14 @@ def test_hooks_are_shown_one_by_one_and_retries_with_both_counts() -> None:
     ]
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_warnings_of_a_transaction_that_may_be_committed_are_shown(quiet: bool) -> None:
+    lines: list[str] = []
+    print_event = progress.event_printer(SimpleNamespace(write=lines.append), quiet=quiet)
+    print_event(events.Unconfirmed([events.MergeSqlBuilt("DELETE FROM t;"), events.Warned("One row is kept.")]))
+    assert [line.strip() for line in lines] == ["warning: One row is kept."]
+
+
 def test_the_log_of_a_run_has_a_line_for_each_hook_and_none_for_the_step() -> None:
     run = RunFactory.create(status="running", pid=1, log_path="runs/hooks.log")
     with Recorder(run) as recorder:

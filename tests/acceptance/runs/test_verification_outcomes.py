@@ -13,7 +13,8 @@ from runs.models.notification import Notification
 from runs.verifications import execute
 from runs.verifications.report import verification_summary
 from tests.acceptance.runs.test_verifymodule import orders as orders
-from tests.acceptance.runs.test_verifymodule import spoil, spoil_all, verifymodule
+from tests.acceptance.runs.test_verifymodule import spoil, verifymodule
+from tests.acceptance.runs.test_verifymodule_repair import spoil_all
 from tests.factories import change_settings
 from tests.harness.bench import Bench
 

@@ -16,11 +16,11 @@ from pytest_django import Settings
 from modules.models import Module
 from pipekit_site.doctor import notifications
 from pipekit_site.doctor.checks import run_checks
-from runs import notify
 from runs.models import Run
 from runs.models.notification import LEASE, Delivery, Notification
 from runs.models.states import Status
 from runs.notify.delivery import MAILS, WINDOW, send_due
+from runs.notify.run_rules import on_finished
 from tests.factories import ModuleFactory, RunFactory
 from tests.integration.notify.ended_runs import ERROR, NOW, ended
 from tests.processes.commands import start_in_new_interpreter
@@ -63,7 +63,7 @@ def test_a_thousand_failures_in_ten_minutes_are_reported_in_at_most_twenty_mails
     runs, now = failed_runs(count), NOW
     while now <= NOW + WINDOW:
         while runs and (finished_at := runs[0].finished_at) is not None and finished_at <= now:
-            notify.on_finished(runs.pop(0))
+            on_finished(runs.pop(0))
         send_due(now)
         now += dt.timedelta(seconds=seconds)
     assert 1 < len(server.mails) <= MAILS

@@ -87,5 +87,5 @@ def test_only_the_modules_given_to_find_late_can_be_late() -> None:
     change_settings(late_after_hours=24)
     never_ran, other = aged(25), aged(100)
     succeeded(other, 30)
-    assert notify.find_late(NOW, Module.objects.filter(pk=never_ran.pk)) == 1
+    assert notify.find_late(NOW, lambda since: Module.objects.filter(pk=never_ran.pk)) == 1
     assert (events(never_ran), events(other)) == (["late"], [])

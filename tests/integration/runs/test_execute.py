@@ -66,7 +66,7 @@ def test_an_invalid_setting_that_hooks_need_too_fails_the_run_with_its_name(numb
     invalidate(no_progress_timeout="300")
     run = executed(orders)
     assert "no_progress_timeout is not valid" in (run.error or {})["message"]
-    assert "The failure hooks were not executed" in run.warnings[0]
+    assert "Hook 1 (failure) was not executed: The stored value of the setting no_progress_timeout" in run.warnings[0]
     assert logged(numbers) == []
 
 

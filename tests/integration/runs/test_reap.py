@@ -8,8 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
+from django.test import Client
 from django.utils import timezone
 
+from connections.management.base import CommandFailed
 from connections.sdk.errors import ConnectionLost
 from modules.models import Module
 from runs.engine.events import Published
@@ -21,6 +24,7 @@ from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
+from scheduling.models import Tick
 from scheduling.tick.tick import run_tick
 from tests.factories import GroupRunFactory, ModuleFactory, RunFactory
 
@@ -165,3 +169,49 @@ def test_a_killed_run_is_finalized_and_the_next_starts_even_if_its_destination_c
     assert "whether it published is not known" in error["message"]
     assert "no_progress_timeout" in error["detail"]
     assert after.status == "running"
+
+
+@pytest.fixture
+def foreign_run(save_module: Callable[..., Module], bench: Any) -> Run:
+    """A run of another machine, observed before, while the setting that says when it is dead is invalid."""
+    run = insert_run(save_module("orders", "SELECT 1 AS k"), RunRequest())
+    here = identity.current()
+    sighting = {"heartbeat": run.heartbeat, "first_seen": {f"{here.machine} {here.boot}": -1e9}}
+    Run.objects.filter(pk=run.pk).update(machine_id="elsewhere:1", sighting=sighting)
+    run.refresh_from_db()
+    Setting.objects.create(invalid={"lease_seconds": "long"})
+    return run
+
+
+def test_the_tick_says_without_a_traceback_that_a_setting_keeps_it_from_finalizing_a_run(
+    foreign_run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    call_command("tick")
+    error = Tick.objects.get().error
+    assert f"{foreign_run}: SettingInvalid: The stored value of the setting lease_seconds is not valid" in error
+    assert "lease_seconds" in caplog.text
+    assert "Traceback" not in caplog.text
+    foreign_run.refresh_from_db()
+    assert foreign_run.status == "running"
+
+
+@pytest.mark.parametrize("words", [["runmodule", "orders"], ["cancelrun"]])
+def test_a_command_that_cannot_tell_whether_a_run_is_dead_names_the_setting(foreign_run: Run, words: list[str]) -> None:
+    arguments = words if words[1:] else [*words, str(foreign_run.pk)]
+    with pytest.raises(CommandFailed) as failed:
+        call_command(*arguments)
+    assert failed.value.details["code"] == "configuration_invalid"
+    assert "lease_seconds is not valid" in failed.value.details["message"]
+    assert failed.value.returncode == 1
+
+
+def test_the_admin_says_that_a_setting_keeps_it_from_cancelling(foreign_run: Run, admin_client: Client) -> None:
+    verification = Verification.objects.create(module=foreign_run.module, module_name="orders", status="running")
+    fields = {
+        name: getattr(foreign_run, name) for name in ("boot_id", "pid", "process_started", "machine_id", "sighting")
+    }
+    Verification.objects.filter(pk=verification.pk).update(**fields)
+    for row, action in ((foreign_run, "cancel"), (verification, "cancel_verification")):
+        data = {"action": action, "_selected_action": [row.pk]}
+        page = admin_client.post(f"/admin/runs/{row._meta.model_name}/", data, follow=True)
+        assert "lease_seconds is not valid" in page.content.decode()

@@ -18,7 +18,10 @@ from runs.engine.events import (
     AttemptFailed,
     MergeSqlBuilt,
     Published,
+    Reconciled,
     SourceQueryBuilt,
+    StepStarted,
+    Unconfirmed,
     Warned,
     WatermarkResolved,
 )
@@ -107,13 +110,36 @@ def test_a_publish_that_a_retry_finds_in_the_commit_record_has_the_statements_of
     with Recorder(run) as recorder:
         recorder.record(MergeSqlBuilt("INSERT 1;"))
         recorder.record(failed)
-        recorder.record(MergeSqlBuilt("INSERT 2;"))
+        recorder.record(Unconfirmed([MergeSqlBuilt("INSERT 2;"), Warned("A row is kept.")]))
         # the second time the destination cannot be asked
         for _ in range(2):
             recorder.record(failed)
+            # what is recorded if the process dies here
+            stored = Run.objects.get()
+            assert (stored.merge_sql, stored.warnings) == ("INSERT 2;", ["A row is kept."])
         recorder.record(Published(inserted=1, updated=0, deleted=0, recovered=True))
         recorder.record(MergeSqlBuilt("DELETE;"))
-    assert Run.objects.get().merge_sql == "INSERT 2;\n\nDELETE;"
+    stored = Run.objects.get()
+    assert (stored.merge_sql, stored.warnings) == ("INSERT 2;\n\nDELETE;", ["A row is kept."])
+
+
+def test_a_transaction_that_was_not_committed_after_all_is_not_recorded() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/not-committed.log")
+    failed = AttemptFailed(number=1, code="connection_lost", message="reset", wait=0.1, connecting=False)
+    with Recorder(run) as recorder:
+        recorder.record(Unconfirmed([MergeSqlBuilt("INSERT 1;"), Warned("One row is kept.")]))
+        recorder.record(failed)
+        recorder.record(StepStarted("resolve"))
+        recorder.record(MergeSqlBuilt("INSERT 2;"))
+        recorder.record(Published(inserted=1, updated=0, deleted=0))
+        recorder.record(Unconfirmed([Warned("Two rows are orphaned."), MergeSqlBuilt("DELETE 1;")]))
+        recorder.record(failed)
+        recorder.record(StepStarted("reconcile"))
+        recorder.record(Warned("Three rows are orphaned."))
+        recorder.record(MergeSqlBuilt("DELETE 2;"))
+        recorder.record(Reconciled(1))
+    stored = Run.objects.get()
+    assert (stored.merge_sql, stored.warnings) == ("INSERT 2;\n\nDELETE 2;", ["Three rows are orphaned."])
 
 
 def test_a_publish_has_no_statements_of_attempts_before_it() -> None:

@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from connections.connectors.postgresql.driver import PostgresqlSession
-from connections.sdk.errors import ConnectionLost
-from runs.engine import control_tables, events
+from connections.sdk.errors import ConnectionFailed, ConnectionLost
+from runs.engine import control_tables, events, sync
 from runs.engine.plan import Plan, Repair, Strategy
-from runs.engine.publish.commit import CommitKind
-from tests.harness.bench import Bench
+from runs.engine.publish import commit
+from runs.engine.publish.commit import CommitKind, find_published
+from runs.engine.retry import run_with_retries
+from runs.lifecycle.record import Recorder
+from runs.models import Run
+from tests.factories import RunFactory
+from tests.harness.bench import Bench, retry_policy
 from tests.integration.engine.publish.numbers import QUERY, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -67,3 +72,57 @@ def test_the_statements_and_warnings_of_a_commit_whose_answer_was_lost_are_yield
     assert len(sql) == (1 if kind is CommitKind.PUBLISH else 2)
     assert any("forced" in warning for warning in warnings)
     assert numbers.rows("SELECT count(*) FROM sync.t") == [(20,)]
+
+
+def unreachable_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first look for a commit record after a lost answer fail."""
+    failed: list[bool] = []
+
+    def find(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> events.Published | None:
+        if not failed:
+            failed.append(True)
+            raise ConnectionFailed("Closed.")
+        return find_published(plan, kind)
+
+    monkeypatch.setattr(commit, "find_published", find)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", [CommitKind.PUBLISH, CommitKind.KEY_SYNC])
+def test_a_run_has_the_statements_and_warnings_of_the_attempt_whose_commit_a_retry_finds(
+    numbers: Bench, lose_answer: Any, monkeypatch: pytest.MonkeyPatch, kind: CommitKind
+) -> None:
+    changes: dict[str, Any] = {"key_sync": True} if kind is CommitKind.KEY_SYNC else {"strategy": Strategy.FULL}
+    plan = plan_for(numbers, **{"strategy": Strategy.UPSERT, "force": True, **changes})
+    numbers.run(plan_for(numbers, Strategy.UPSERT))
+    numbers.at_source("DELETE FROM s WHERE k > 20")
+    lose_answer(kind)
+    unreachable_once(monkeypatch)
+    run = RunFactory.create(status="running", pid=1, log_path="runs/lost-answer.log")
+    with Recorder(run) as recorder:
+        for event in run_with_retries(plan, retry_policy(delay=0), still_ours=lambda: True):
+            recorder.record(event)
+    stored = Run.objects.get()
+    assert (stored.status, stored.attempt, stored.deleted) == ("success", 2, 80 if kind != "publish" else 100)
+    assert stored.merge_sql.count("DELETE") + stored.merge_sql.count("TRUNCATE") == 1
+    assert sum("forced" in warning for warning in stored.warnings) == 1
+    assert numbers.rows("SELECT count(*) FROM sync.t") == [(20,)]
+
+
+@pytest.mark.django_db
+def test_a_repair_that_fails_with_an_unknown_result_has_its_statements_and_warnings(
+    numbers: Bench, lose_answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers.run(plan_for(numbers, Strategy.UPSERT))
+    numbers.at_source("DELETE FROM s WHERE k > 20")
+    lose_answer(CommitKind.REPAIR)
+    unreachable_once(monkeypatch)
+    run = RunFactory.create(status="running", pid=1, log_path="runs/lost-repair.log")
+    with Recorder(run) as recorder:
+        for event in sync.execute_plan(plan_for(numbers, Strategy.UPSERT, force=True, repair=Repair())):
+            recorder.record(event)
+    stored = Run.objects.get()
+    assert stored.status == "error"
+    assert "Whether it was committed is not known" in (stored.error or {})["message"]
+    assert "DELETE" in stored.merge_sql
+    assert any("forced" in warning for warning in stored.warnings)

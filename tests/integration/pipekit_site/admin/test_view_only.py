@@ -15,7 +15,7 @@ from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.integration.pipekit_site.test_admin_pages import rows as rows
+from tests.integration.pipekit_site.admin.test_admin_pages import rows as rows
 
 pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)

@@ -10,7 +10,7 @@ import pytest
 from connections import registry
 from connections.sdk.errors import PipekitError
 from tests.harness.small_databases import job, sqlite
-from tests.integration.pipekit_site.test_protected import METADATA, parameters
+from tests.integration.pipekit_site.protected.test_protected import METADATA, parameters
 from tests.processes.jrunner import run_job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite_metadata]

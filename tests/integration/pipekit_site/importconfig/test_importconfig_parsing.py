@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipekit_site.configfile import document
 from pipekit_site.configfile.problems import FileInvalid
 from tests.harness.importconfig import EXAMPLE, counts, load
-from tests.integration.pipekit_site.test_importconfig_errors import invalid
+from tests.integration.pipekit_site.importconfig.test_importconfig_errors import invalid
 
 pytestmark = pytest.mark.django_db
 
