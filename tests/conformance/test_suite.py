@@ -29,13 +29,7 @@ _PLUGINS = ("-p", "connections.sdk.testing", "-p", "no:django", "-p", "no:xdist"
 
 
 # faults that are tested by default
-_QUICK = (
-    "truncates texts",
-    "commits each batch",
-    "cancels too late",
-    "shows the password in errors",
-    "does not close sessions",
-)
+_QUICK = ("truncates texts", "commits each batch", "shows the password in errors")
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -99,6 +93,7 @@ def test_the_snapshot_of_a_read_is_tested_unless_the_system_has_none(pytester: p
     assert result.parseoutcomes()["skipped"] == 1
 
 
+@pytest.mark.matrix
 def test_gaps_that_are_not_declared_on_the_command_line_are_named(pytester: pytest.Pytester) -> None:
     connection = {"url": f"jdbc:sqlite:{pytester.path / 'x.db'}", "options": {"create": True}}
     # as if the kind declared nothing itself
@@ -123,6 +118,7 @@ def test_gaps_that_the_kind_declares_are_known_on_the_command_line(pytester: pyt
     result.stdout.fnmatch_lines(["*ADBC cannot interrupt SQLite*"])
 
 
+@pytest.mark.matrix
 def test_a_read_that_cannot_be_stopped_affects_no_other_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

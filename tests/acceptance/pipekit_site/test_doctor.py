@@ -165,6 +165,7 @@ def test_a_kind_that_is_not_installed_or_lacks_its_manifest_is_reported_with_wha
     assert check.hint.endswith("or remove its connections.")
 
 
+@pytest.mark.matrix
 def test_the_embedded_postgresql_is_not_started_and_an_invalid_directory_is_reported(
     postgresql_server: str, tmp_path: Path, settings: Settings
 ) -> None:

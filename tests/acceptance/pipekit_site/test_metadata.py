@@ -29,6 +29,7 @@ def test_commands_that_are_started_together_create_the_database_without_errors(t
     assert [result.code for result in results] == [0, 0, 0], [result.err for result in results]
 
 
+@pytest.mark.matrix
 def test_doctor_reports_a_missing_database_and_does_not_create_it(tmp_path: Path) -> None:
     result = Install(tmp_path).manage("doctor")
     assert result.code == 1

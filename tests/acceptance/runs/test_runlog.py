@@ -96,6 +96,7 @@ def test_a_log_that_is_too_long_keeps_both_ends_and_a_line_about_the_cut(log: Lo
     assert {len(line) for line in remaining} == {12}
 
 
+@pytest.mark.matrix
 def test_reading_and_writing_continue_across_a_cut(log: Log) -> None:
     log.log_file.parent.mkdir()
     log.log_file.write_text(lines(0, 100_000))

@@ -93,6 +93,7 @@ def test_a_signal_cancels_the_run_and_the_destination_is_unchanged(
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
 
 
+@pytest.mark.matrix
 def test_a_run_whose_row_is_deleted_from_the_metadata_is_lost_and_not_cancelled(
     orders: Bench, save_module: Save
 ) -> None:

@@ -33,6 +33,7 @@ def pages(client: Client) -> tuple[str, str]:
     return page, changelist
 
 
+@pytest.mark.matrix
 def test_a_complete_repair_is_called_repaired_in_every_output(bench: Bench, admin_client: Client) -> None:
     change_settings(notification_addresses=["etl@example.com"])
     spoil(bench)

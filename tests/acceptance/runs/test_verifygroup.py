@@ -38,6 +38,7 @@ def nightly(bench: Bench, save_module: Callable[..., Module]) -> Bench:
     return bench
 
 
+@pytest.mark.matrix
 def test_all_enabled_modules_are_verified_in_their_order(nightly: Bench) -> None:
     result = call("verifygroup", "nightly", "--json")
     assert result.code == 5

@@ -133,6 +133,7 @@ def test_a_repair_of_an_append_module_inserts_rows_and_deletes_none(orders: Benc
     assert orders.rows("SELECT count(*) FROM sync.orders WHERE id = 7") == [(1,)]
 
 
+@pytest.mark.matrix
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize("extra", [0, 1])
 def test_a_repair_deletes_no_rows_that_the_option_since_excludes(orders: Bench, extra: int) -> None:

@@ -86,6 +86,7 @@ print(zombies())
 """
 
 
+@pytest.mark.matrix
 def test_the_scheduler_collects_orphaned_processes_that_have_ended() -> None:
     result = run_in_new_interpreter(["shell", "--no-imports", "-c", ORPHANED_CHILDREN], os.environ)
     assert result.stdout == "0\n", result.stderr

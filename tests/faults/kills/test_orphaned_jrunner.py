@@ -40,6 +40,7 @@ for event in sync.execute_plan(pickle.load(sys.stdin.buffer)):
 """
 
 
+@pytest.mark.matrix
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("parent_id", "staged"), [("with", 0), ("without", 50)])
 def test_a_jrunner_that_knows_its_parent_writes_nothing_after_the_parent_died(

@@ -64,6 +64,7 @@ def parameters(server: ClearTextServer, query: str = "", **options: Any) -> Conn
     )
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=disable", "?sslmode=allow"])
 @pytest.mark.parametrize("in_pieces", [False, True])

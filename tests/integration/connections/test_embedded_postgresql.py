@@ -71,6 +71,7 @@ def test_the_server_runs_below_a_private_directory_without_changing_its_mode(dir
     assert home.parent.stat().st_uid == os.geteuid()
 
 
+@pytest.mark.matrix
 def test_a_killed_process_that_started_the_server_leaves_no_lock(
     directory: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

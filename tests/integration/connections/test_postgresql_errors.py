@@ -51,6 +51,7 @@ def url(postgresql_server: str) -> Iterator[str]:
         server.execute("DROP ROLE stranger")
 
 
+@pytest.mark.matrix
 def test_the_error_names_a_missing_database_or_user(url: str) -> None:
     parameters = ConnectionParameters(kind="postgresql", url=urlunsplit(urlsplit(url)._replace(path="/nowhere")))
     with pytest.raises(errors.DatabaseMissing, match="has no database “nowhere”") as missing:

@@ -32,6 +32,7 @@ def test_the_mapping_agrees_with_duckdb(duck: System, drawn: Drawn, data: st.Dat
     _check_mapping(duck, drawn, data)
 
 
+@pytest.mark.matrix
 @EXAMPLES
 @given(drawn=queries(), data=st.data())
 def test_the_mapping_agrees_with_postgresql(postgres: System, drawn: Drawn, data: st.DataObject) -> None:

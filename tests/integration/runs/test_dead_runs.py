@@ -72,6 +72,7 @@ def test_the_statement_of_a_killed_run_in_the_destination_is_ended(numbers: Benc
     assert numbers.rows("SELECT * FROM sync.orders") == []
 
 
+@pytest.mark.matrix
 def test_a_process_killed_before_it_started_its_run_does_not_block_the_next_launch(
     numbers: Bench, save_module: Save, settings: Any
 ) -> None:

@@ -180,6 +180,7 @@ def test_a_spooled_result_of_a_run_that_is_final_changes_nothing() -> None:
     assert Run.objects.get().status == "error"
 
 
+@pytest.mark.matrix
 def test_25_runs_record_concurrently_without_errors() -> None:
     runs = [RunFactory.create(status="running", pid=1, log_path=f"runs/at-once-{n}.log") for n in range(25)]
     errors: list[BaseException] = []

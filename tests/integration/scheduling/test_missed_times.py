@@ -117,6 +117,7 @@ def test_a_new_schedule_does_not_fire_for_times_before_its_creation() -> None:
     assert len(play(START + 22 * MINUTE, 5 * MINUTE)) == 1
 
 
+@pytest.mark.matrix
 def test_a_schedule_does_not_fire_for_times_at_which_it_was_disabled() -> None:
     row = schedule("0 * * * *")
     play(START, 2 * MINUTE)
@@ -138,6 +139,7 @@ def test_a_schedule_created_disabled_does_not_fire_for_the_past_once_it_is_enabl
     assert play(START + 3 * HOUR + 20 * MINUTE, 20 * MINUTE) == []
 
 
+@pytest.mark.matrix
 def test_a_changed_expression_does_not_fire_for_times_before_the_change() -> None:
     row = schedule("0 4 * * *")
     play(START, 30 * MINUTE)

@@ -61,6 +61,7 @@ def test_several_ticks_in_one_minute_start_a_slot_once() -> None:
     assert GroupRun.objects.count() == Slot.objects.count() == 1
 
 
+@pytest.mark.matrix
 def test_a_clock_that_is_set_back_starts_no_slot_twice() -> None:
     schedule("*/10 * * * *")
     assert len(play(START, HOUR)) == 6
@@ -138,6 +139,7 @@ def test_a_tick_records_its_times_and_since_when_ticks_have_been_regular() -> No
     assert last.finished_at >= before
 
 
+@pytest.mark.matrix
 def test_a_fixed_time_fires_once_on_the_days_of_both_clock_changes() -> None:
     schedule("30 2 * * *")
     spring = dt.datetime(2027, 3, 28, 0, 0, tzinfo=dt.UTC)

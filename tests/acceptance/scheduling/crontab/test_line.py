@@ -100,6 +100,7 @@ def run_as_cron(line: bytes) -> None:
     subprocess.run(["/bin/sh", "-c", command], env=environment, cwd="/", check=True, timeout=60)
 
 
+@pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_the_line_ticks_in_the_environment_of_cron(
     program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch

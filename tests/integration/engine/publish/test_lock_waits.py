@@ -201,6 +201,7 @@ def test_a_commit_that_waits_for_a_reader_reports_the_process(
     assert "is reading it" in reports[0]
 
 
+@pytest.mark.matrix
 def test_a_resolver_s_query_that_waits_for_a_file_reports_the_process_that_has_it(
     bench_to: Callable[[str], Bench], reports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

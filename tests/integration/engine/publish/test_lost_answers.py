@@ -56,6 +56,7 @@ def sql_and_warnings(bench: Bench, plan: Plan) -> tuple[list[str], list[str]]:
     return [each.sql for each in result.events if isinstance(each, events.MergeSqlBuilt)], result.warnings
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", [CommitKind.PUBLISH, CommitKind.KEY_SYNC, CommitKind.REPAIR])
 def test_the_statements_and_warnings_of_a_commit_whose_answer_was_lost_are_yielded(
     numbers: Bench, lose_answer: Any, kind: CommitKind

@@ -81,6 +81,7 @@ def test_rows_that_can_no_longer_be_counted_are_not_reported(bench: Bench, plan:
         assert orphaned.warnings() == []
 
 
+@pytest.mark.matrix
 def test_a_lock_timeout_ends_the_count(
     bench: Bench, plan: Plan, session: SqliteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
