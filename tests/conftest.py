@@ -25,7 +25,7 @@ _NO_TIME_LIMIT = hypothesis.settings(
 )
 # the default run is reproducible; the long one searches for new counterexamples
 hypothesis.settings.register_profile("default_run", _NO_TIME_LIMIT, derandomize=True, max_examples=50)
-hypothesis.settings.register_profile("long_run", _NO_TIME_LIMIT, max_examples=500)
+hypothesis.settings.register_profile("long_run", _NO_TIME_LIMIT, max_examples=300)
 hypothesis.settings.load_profile("default_run")
 
 

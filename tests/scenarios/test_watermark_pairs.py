@@ -10,7 +10,7 @@ import pytest
 from connections.sdk.schema import TableName
 from runs.engine.plan import Strategy
 from tests.harness.bench import Bench, fetch
-from tests.scenarios.watermark_histories import DESTINATIONS, SOURCES, Pair, history, pairs
+from tests.scenarios.watermark_histories import DESTINATIONS, SOURCES, TEXT, Pair, history, pairs
 
 
 def missing(bench: Bench, pair: Pair, number: int, random: Random, *, batches: int) -> list[str]:
@@ -75,5 +75,7 @@ def test_no_row_is_left_out_between_any_two_types(
 ) -> None:
     bench, random = between(source, dest), Random(f"{source} {declared} {dest}")
     chosen = [pair for pair in pairs(source, dest) if pair.declared == declared]
-    messages = [missing(bench, pair, number, random, batches=3) for number, pair in enumerate(chosen)]
+    # texts change their form from batch to batch
+    batches = 3 if SOURCES[source][declared] == TEXT else 2
+    messages = [missing(bench, pair, number, random, batches=batches) for number, pair in enumerate(chosen)]
     assert sum(messages, []) == []

@@ -16,7 +16,6 @@ ZONED, TIMESTAMP, DATE, TIME, TEXT, NUMBER = "zoned", "timestamp", "date", "time
 SOURCES = {
     "sqlite": {
         "TEXT": TEXT,
-        "VARCHAR(40)": TEXT,
         "TEXT COLLATE NOCASE": TEXT,
         "DATETIME": TEXT,
         "TIMESTAMP": TEXT,
@@ -29,7 +28,6 @@ SOURCES = {
     },
     "postgresql": {
         "text": TEXT,
-        "varchar(40)": TEXT,
         'text COLLATE "C.utf8"': TEXT,
         "timestamp": TIMESTAMP,
         "timestamptz": ZONED,
