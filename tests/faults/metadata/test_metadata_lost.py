@@ -24,9 +24,9 @@ NewDatabase = Callable[[], str]
 
 
 @pytest.fixture
-def install(new_database: NewDatabase, bench: Bench, tmp_path: Path) -> Install:
+def install(new_metadata: NewDatabase, bench: Bench, tmp_path: Path) -> Install:
     """An install with metadata in PostgreSQL and one module, `orders`, of two rows."""
-    return configure(Install(tmp_path, new_database()), bench)
+    return configure(Install(tmp_path, new_metadata()), bench)
 
 
 def configure(install: Install, bench: Bench) -> Install:

@@ -35,6 +35,12 @@ def install(new_database: NewDatabase, tmp_path: Path) -> Install:
     return Install(_create(tmp_path / "var"), new_database())
 
 
+@pytest.fixture
+def migrated(new_metadata: NewDatabase, tmp_path: Path) -> Install:
+    """An empty install whose metadata is migrated."""
+    return Install(_create(tmp_path / "var"), new_metadata())
+
+
 def _create(directory: Path) -> Path:
     directory.mkdir(mode=0o711)
     return directory
@@ -61,20 +67,20 @@ def test_concurrent_first_commands_on_several_machines_migrate_the_database_once
     assert install.rows("SELECT count(*) FROM driver") == [(len(registry.kinds()),)]
 
 
-def test_a_run_does_not_depend_on_defaults_of_the_server_or_environment(install: Install, bench: Bench) -> None:
-    name = name_of(install.database)
+def test_a_run_does_not_depend_on_defaults_of_the_server_or_environment(migrated: Install, bench: Bench) -> None:
+    name = name_of(migrated.database)
     execute(
-        install.database,
+        migrated.database,
         f"ALTER DATABASE {name} SET datestyle = 'German'",
         f"ALTER DATABASE {name} SET timezone = 'Asia/Kolkata'",
         f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'",
     )
     bench.at_source("CREATE TABLE SOURCE (A INTEGER)", "INSERT INTO SOURCE VALUES (1), (2)")
-    install.configure(bench, "orders")
+    migrated.configure(bench, "orders")
     environment = {"PGDATESTYLE": "SQL, DMY", "PGTZ": "Asia/Tokyo", "TZ": "America/St_Johns"}
-    result = install.manage("runmodule", "orders", "--json", **environment)
+    result = migrated.manage("runmodule", "orders", "--json", **environment)
     assert (result.code, result.json["inserted"]) == (0, 2), result.err
-    assert install.rows("SELECT status, finished_at - now() BETWEEN interval '-5 min' AND '0' FROM run_log") == [
+    assert migrated.rows("SELECT status, finished_at - now() BETWEEN interval '-5 min' AND '0' FROM run_log") == [
         ("success", True)
     ]
 
@@ -138,13 +144,12 @@ def doctor(install: Install) -> dict[str, dict[str, str]]:
     return {check["name"]: check for check in json.loads(install.manage("doctor", "--json").out)["checks"]}
 
 
-def test_doctor_shows_where_the_metadata_is_and_whether_it_is_writable(install: Install) -> None:
-    install.manage("exportconfig")
-    check = doctor(install)["metadata database"]
+def test_doctor_shows_where_the_metadata_is_and_whether_it_is_writable(migrated: Install) -> None:
+    check = doctor(migrated)["metadata database"]
     assert check["ok"], check
-    assert f"{name_of(install.database)} at /" in check["message"]
-    execute(install.database, f"ALTER DATABASE {name_of(install.database)} SET default_transaction_read_only = on")
-    assert "is read-only" in doctor(install)["metadata database"]["message"]
+    assert f"{name_of(migrated.database)} at /" in check["message"]
+    execute(migrated.database, f"ALTER DATABASE {name_of(migrated.database)} SET default_transaction_read_only = on")
+    assert "is read-only" in doctor(migrated)["metadata database"]["message"]
 
 
 def test_backup_shows_the_pg_dump_command(tmp_path: Path) -> None:
@@ -154,19 +159,19 @@ def test_backup_shows_the_pg_dump_command(tmp_path: Path) -> None:
     assert (result.code, f"pg_dump --format=custom --file=pipekit.dump '--dbname={url}'" in result.err) == (2, True)
 
 
-def test_concurrent_imports_wait_for_each_other(install: Install, bench: Bench) -> None:
-    install.configure(bench)
+def test_concurrent_imports_wait_for_each_other(migrated: Install, bench: Bench) -> None:
+    migrated.configure(bench)
     names = [f"m{number}" for number in range(40)]
-    before = install.rows("SELECT count(*) FROM module")
+    before = migrated.rows("SELECT count(*) FROM module")
     fields = "source_connection: erp, dest_connection: warehouse, source_query: SELECT A AS a FROM SOURCE"
     for number, order in enumerate((names, names[::-1])):
         lines = [f"  {name}: {{{fields}, dest_table: sync.{name}}}" for name in order]
-        (install.data_dir / f"{number}.yaml").write_text("\n".join(["modules:", *lines]))
-    imports = [install.start("importconfig", str(install.data_dir / f"{number}.yaml")) for number in range(2)]
+        (migrated.data_dir / f"{number}.yaml").write_text("\n".join(["modules:", *lines]))
+    imports = [migrated.start("importconfig", str(migrated.data_dir / f"{number}.yaml")) for number in range(2)]
     outputs = [process.communicate(timeout=120) for process in imports]
     assert [process.returncode for process in imports] == [0, 0], outputs
     assert before == [(0,)]
-    assert install.rows("SELECT count(*) FROM module") == [(40,)]
+    assert migrated.rows("SELECT count(*) FROM module") == [(40,)]
     assert sorted(out for out, _ in outputs) == ["modules: 40 created\n", "modules: 40 unchanged\n"]
 
 
