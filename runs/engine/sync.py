@@ -19,14 +19,16 @@ from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
     Staged,
+    StepEvents,
     StepFinished,
     StepStarted,
     Warned,
     WatermarkResolved,
+    without_events,
 )
 from runs.engine.extract import bound_above_source
 from runs.engine.extract.columns import columns_from_probe, with_destination_types
-from runs.engine.extract.query import base_query, bounded_query, repair_query, source_query_event
+from runs.engine.extract.query import bounded_query, repair_query, resolved_query, source_query_event
 from runs.engine.faults import point
 from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
@@ -41,8 +43,6 @@ from runs.engine.watermarks.warnings import future_warnings, implied_warnings
 from runs.jrunner.job import Job
 
 T = TypeVar("T")
-# the events of a step, which returns its result
-StepEvents = Generator[Event, None, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,9 @@ def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
     if not plan.key_sync or not plan.supports_deletes:
         yield from _success_hooks(plan, succeeded)
         return
-    resolved = _without_events(_resolve(plan))
-    columns = _without_events(_stage(plan, resolved)).columns
+    # an earlier attempt has yielded these events
+    resolved = without_events(_resolve(plan))
+    columns = without_events(_stage(plan, resolved)).columns
     yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0), succeeded)
 
 
@@ -146,16 +147,6 @@ def failure_hooks(planned: Sequence[Hook | None]) -> Iterator[Event]:
         yield Warned(f"A failure hook failed: {type(error).__name__}: {error}")
 
 
-def _without_events(work: StepEvents[T]) -> T:
-    """Execute a step whose events an earlier attempt has yielded; return its result."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-
 def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
     started = time.monotonic()
     yield StepStarted(step)
@@ -167,12 +158,7 @@ def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
 
 
 def _resolve(plan: Plan) -> StepEvents[Resolved]:
-    values: dict[str, str] = {}
-    for event in bounds.resolve_named(plan):
-        if isinstance(event, WatermarkResolved):
-            values[event.name] = event.value or ""
-        yield event
-    query = base_query(plan, values)
+    query = yield from resolved_query(plan)
     with Destination.open(plan) as dest:
         table = dest.describe(dest.table)
         yield from map(Warned, destination_table.check(dest, table))
