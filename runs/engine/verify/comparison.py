@@ -185,12 +185,12 @@ class Comparison:
                 pair(differences, self._key_matcher, result, self._spec, is_hash_sample=self._is_hash_sample)
         return result
 
-    def _read(self, differences: Differences) -> int:
+    def _read(self, differences: Differences) -> None:
         for leaf in self._result.leaves:
             self._pace.wait()
             for name, side in self._sides.items():
                 _add(differences, name, side, leaf)
-        return differences.finish_read()
+        differences.finish_read()
 
     def _values(self, keys: Sequence[DifferingKey]) -> list[DifferentValue]:
         def read_values(segment: Segment, grid: Grid, hashes: Sequence[int]) -> tuple[Rows, Rows]:
