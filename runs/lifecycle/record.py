@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, assert_never
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
@@ -30,6 +30,10 @@ from runs.models.storable import storable
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
 _PUBLISHING, _HOOKS = "publish", "hooks"
+
+_Detail = (
+    events.WatermarkResolved | events.SourceQueryBuilt | events.HookStarted | events.HookSucceeded | events.Waiting
+)
 
 
 class Recorder:
@@ -131,7 +135,7 @@ class Recorder:
             case _:
                 self._record_details(event)
 
-    def _record_details(self, event: events.Event) -> None:
+    def _record_details(self, event: _Detail) -> None:
         run = self.run
         match event:
             case events.WatermarkResolved(name, value):
@@ -149,6 +153,8 @@ class Recorder:
                 self.log(f"hook {number} done")
             case events.Waiting(message):
                 self.log(message)
+            case _:
+                assert_never(event)
 
     def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
         for event in transaction:
@@ -159,7 +165,7 @@ class Recorder:
         values = {"merge_sql": self._transactions.merge_sql, "warnings": self._transactions.warnings}
         self._set(**{name: value for name, value in values.items() if getattr(self.run, name) != value})
 
-    def _record_counts(self, event: events.Event) -> None:
+    def _record_counts(self, event: events.Staged | events.Published | events.Reconciled) -> None:
         match event:
             case events.Staged(rows, size):
                 self._set(read=rows, staged=rows, bytes=size)
