@@ -16,7 +16,7 @@ def schedules() -> str:
     """Check the scheduler and all enabled schedules."""
     if not (count := status.current().count):
         return "nothing is scheduled"
-    lines = status.our_lines()
+    lines = status.crontab_lines()
     if since := status.since():
         hint = status.what_to_do(lines)
         raise ConfigurationInvalid(f"{_enabled(count)}, but no process runs the tick: {since}.", hint=hint)

@@ -54,22 +54,22 @@ class Resolved:
     table: TableInfo | None
 
 
-class Disowned(Exception):
+class RunStopped(Exception):
     """The run failed, but it was cancelled, finalized or deleted before: its process executes nothing more of it."""
 
 
-def execute_plan(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
+def execute_plan(plan: Plan, *, must_stop: Callable[[], bool] = lambda: False) -> Generator[Event, None, None]:
     """Execute the plan, yielding events.
 
     Raises a PipekitError on any failure, and any other exception for an error of Pipekit itself, after the failure
     hooks; the destination is then unchanged, unless a Published event was yielded before (a failed key_sync or hook
-    does not undo the publish). ``still_ours`` returns whether this process still owns the run; if not, a failure raises
-    Disowned from the error, without the failure hooks.
+    does not undo the publish). ``must_stop`` returns whether the run was cancelled, finalized or deleted; a failure
+    then raises RunStopped from the error, without the failure hooks.
     """
     try:
         yield from attempt(plan)
     except Exception as error:
-        yield from after_failure(plan, error, still_ours=still_ours)
+        yield from after_failure(plan, error, must_stop=must_stop)
         raise
     yield from after_success(plan)
 
@@ -129,10 +129,10 @@ def after_success(plan: Plan) -> Iterator[Event]:
         point("run.done")
 
 
-def after_failure(plan: Plan, error: Exception, *, still_ours: Callable[[], bool]) -> Iterator[Event]:
-    """Run the failure hooks, except in a dry run. Raises Disowned from the error if the run is no longer ours."""
-    if not still_ours():
-        raise Disowned from error
+def after_failure(plan: Plan, error: Exception, *, must_stop: Callable[[], bool]) -> Iterator[Event]:
+    """Run the failure hooks, except in a dry run. Raises RunStopped from the error if the run must stop."""
+    if must_stop():
+        raise RunStopped from error
     if not plan.dry_run:
         yield from failure_hooks(plan.hooks)
 

@@ -61,9 +61,9 @@ def execute_run(
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
             _stop(recorder, is_row_gone=_is_gone(run))
-        except sync.Disowned as disowned:
+        except sync.RunStopped as stopped:
             signals.shield()
-            _stop(recorder, is_row_gone=_is_gone(run), failure=disowned.__cause__)
+            _stop(recorder, is_row_gone=_is_gone(run), failure=stopped.__cause__)
     return run
 
 
@@ -91,8 +91,8 @@ def _run_engine(
     except IllegalTransition:
         raise
     except Exception as error:
-        if not _still_ours(recorder.run):
-            raise sync.Disowned from error
+        if _must_stop(recorder.run):
+            raise sync.RunStopped from error
         for event in _hooks_without_plan(recorder.run, settings):
             handle(event)
         raise
@@ -147,17 +147,17 @@ def _hooks_without_plan(run: Run, settings: Setting | None) -> Iterator[Event]:
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
-        return sync.execute_plan(plan, still_ours=lambda: _still_ours(run))
-    return run_with_retries(plan, _retry_policy(_module(run)), still_ours=lambda: _still_ours(run))
+        return sync.execute_plan(plan, must_stop=lambda: _must_stop(run))
+    return run_with_retries(plan, _retry_policy(_module(run)), must_stop=lambda: _must_stop(run))
 
 
-def _still_ours(run: Run) -> bool:
+def _must_stop(run: Run) -> bool:
     try:
-        return not run.must_stop()
+        return run.must_stop()
     except (DatabaseError, InterfaceError):
         # unknown while the metadata is unavailable; the destination's claim also stops a run that was overtaken
         connection.close()
-        return True
+        return False
 
 
 def _is_gone(run: Run) -> bool:

@@ -43,7 +43,7 @@ def since() -> str:
     return f"the last was at {status.last.finished_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def our_lines() -> list[str]:
+def crontab_lines() -> list[str]:
     """Return this installation's lines in the crontab; none if it cannot be read."""
     try:
         return install.installed_lines()
