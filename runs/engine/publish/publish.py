@@ -10,7 +10,7 @@ The transaction, in order:
 6. Check what triggers did, and that all rows arrived.
 7. Write the commit record; COMMIT.
 
-`publish_transaction` executes steps 1, 2 and 7.
+`publish_transaction` executes 1, 2 and 7.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _analyze(dest: Destination) -> None:
 
 
 class _PublishTransaction:
-    """Steps 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
+    """Parts 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
     def __init__(
         self, dest: Destination, staged: StagedRows, watermark_counts: WatermarkCounts | None, events: TransactionEvents
