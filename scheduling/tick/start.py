@@ -50,8 +50,9 @@ def start_group(pk: int, *, trigger: str, on_insert: OnInsert, actor: str = "") 
     group = Group.objects.filter(pk=pk).first()
     if group is None:
         return StartResult(outcome=SlotOutcome.FAILED, message="The group was deleted.")
+    request = RunRequest(trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
     try:
-        group_run = launch_group_run(group, trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
+        group_run = launch_group_run(group, request)
     except PipekitError as error:
         return _not_started(error)
     return _result(group_run)
