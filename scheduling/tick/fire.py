@@ -69,7 +69,7 @@ def start_due(times: TickTimes) -> TickReport:
     _record_missed(evaluation.missed, times, report)
     slots.advance(evaluation.idle, times.now)
     due_keys = {timer.key: due.slot.key for timer, due in evaluation.to_start}
-    left = unstarted.classify(enabled, times, due=due_keys)
+    left = unstarted.settle_unstarted(enabled, times, due=due_keys)
     report.missed += [timer.name for timer, _ in left.missed]
     _start(left.to_start, evaluation.to_start, times, report)
     return report
