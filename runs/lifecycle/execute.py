@@ -56,14 +56,14 @@ def execute_run(
                 signals.shield()
         except KeyboardInterrupt:
             signals.shield()
-            _stop(recorder, is_row_gone=heartbeat.is_row_gone)
+            _end_interrupted(recorder, is_row_gone=heartbeat.is_row_gone)
         except IllegalTransition:
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
-            _stop(recorder, is_row_gone=_is_gone(run))
+            _end_interrupted(recorder, is_row_gone=_is_gone(run))
         except sync.RunStopped as stopped:
             signals.shield()
-            _stop(recorder, is_row_gone=_is_gone(run), failure=stopped.__cause__)
+            _end_interrupted(recorder, is_row_gone=_is_gone(run), failure=stopped.__cause__)
     return run
 
 
@@ -168,7 +168,7 @@ def _is_gone(run: Run) -> bool:
         return True
 
 
-def _stop(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | None = None) -> None:
+def _end_interrupted(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | None = None) -> None:
     """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already.
 
     ``failure`` is the error that the run met before it noticed; it is logged, or a warning if the run had published.
