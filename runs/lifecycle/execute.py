@@ -46,7 +46,7 @@ def execute_run(
     module's retry policy. With ``repair`` it repairs these differences.
     """
     with Recorder(run) as recorder:
-        point("run.claimed")
+        point("run.inserted")
         heartbeat = Heartbeat(run, on_beat=recorder.cap_log)
         try:
             signals.end_deferral()

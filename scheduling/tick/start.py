@@ -88,6 +88,6 @@ def _result(row: Execution) -> StartResult:
 
 def _not_started(error: PipekitError, *, waits: bool = False) -> StartResult:
     # a full refresh may be due again only in weeks, so its slot stays reserved and the next ticks try again
-    busy = SlotOutcome.CLAIMED if waits else SlotOutcome.SKIPPED
+    busy = SlotOutcome.RESERVED if waits else SlotOutcome.SKIPPED
     outcome = busy if isinstance(error, AlreadyRunning) else SlotOutcome.FAILED
     return StartResult(outcome=outcome, message=f"{error.message} {error.hint}".strip())
