@@ -33,7 +33,7 @@ def current() -> SchedulerStatus:
     return SchedulerStatus(count=count, last=Tick.objects.order_by("pk").first())
 
 
-def since() -> str:
+def last_tick_words() -> str:
     """Return when the last tick was, as part of a sentence; empty unless the scheduler is late."""
     status = current()
     if not status.is_late:

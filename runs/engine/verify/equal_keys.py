@@ -148,7 +148,7 @@ class KeyMatcher:
         return f"CAST({value} AS {self._inexact.get(column.dest_name, column.dest_type)})"
 
 
-def pair(
+def pair_respelled(
     differences: Differences,
     equal: KeyMatcher,
     result: ComparisonResult,
