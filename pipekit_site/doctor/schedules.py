@@ -36,7 +36,7 @@ def schedules() -> str:
     if last.error:
         raise ConfigurationInvalid(
             f"The last tick could not finalize every run whose process has died: {last.error}",
-            hint="Each tick tries again. The log of the tick (logs/tick.log) has the traceback.",
+            hint="Each tick tries again. The log of the tick, logs/tick.log, has the details.",
         )
     by = "cron" if lines else "the scheduler, another user's cron or a command"
     return f"{_enabled(count)}; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"

@@ -43,9 +43,13 @@ class SourceQueryBuilt:
 
 @dataclass(frozen=True, slots=True)
 class MergeSqlBuilt:
-    """The publishing statements, exactly as executed or, in a dry run, as they would be."""
+    """The publishing statements, exactly as executed or, in a dry run, as they would be.
+
+    ``is_committed`` is for statements outside the publish transaction, which a failure does not roll back.
+    """
 
     sql: str
+    is_committed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
     except (DatabaseError, InterfaceError):
         # the metadata is unavailable, and could not record the end either
         raise
-    except Exception as error:  # such as an invalid setting: a run that is never finalized would block its module
+    except Exception as error:  # an error of Pipekit itself: a run that is never finalized would block its module
         _log.exception("The destination of %s could not be asked.", run)
         return None, redactor().text(f"The destination could not be asked: {type(error).__name__}: {error}")
     if published is None and not is_same:

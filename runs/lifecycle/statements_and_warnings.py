@@ -16,15 +16,15 @@ class StatementsAndWarnings:
 
     def __init__(self, warnings: Sequence[str], *, storable: Callable[[str], str]) -> None:
         self._storable = storable
-        self._statements: list[str] = []
+        self._statements: list[MergeSqlBuilt] = []
         self._warnings = list(warnings)
         self._unconfirmed: TransactionEvents = []
 
     @property
     def merge_sql(self) -> str:
         """The statements, in order."""
-        unconfirmed = [event.sql for event in self._unconfirmed if isinstance(event, MergeSqlBuilt)]
-        return "\n\n".join([*self._statements, *unconfirmed]).strip()
+        unconfirmed = [event for event in self._unconfirmed if isinstance(event, MergeSqlBuilt)]
+        return "\n\n".join(event.sql for event in (*self._statements, *unconfirmed)).strip()
 
     @property
     def warnings(self) -> list[str]:
@@ -35,7 +35,7 @@ class StatementsAndWarnings:
     def add(self, event: MergeSqlBuilt | Warned) -> None:
         """Add a statement or a warning."""
         if isinstance(event, MergeSqlBuilt):
-            self._statements.append(event.sql)
+            self._statements.append(event)
         else:
             self._warnings.append(self._storable(event.message))
 
@@ -44,11 +44,12 @@ class StatementsAndWarnings:
         self._unconfirmed = list(transaction)
 
     def settle(self, *, is_committed: bool) -> None:
-        """Keep or drop the unconfirmed transaction."""
-        for event in self._unconfirmed if is_committed else ():
-            self.add(event)
+        """Keep or drop the unconfirmed transaction; what was executed before it stays."""
+        for event in self._unconfirmed:
+            if is_committed or (isinstance(event, MergeSqlBuilt) and event.is_committed):
+                self.add(event)
         self._unconfirmed = []
 
     def drop_statements(self) -> None:
         """Drop the statements of an attempt that was rolled back; its warnings stay."""
-        self._statements = []
+        self._statements = [event for event in self._statements if event.is_committed]

@@ -1,7 +1,7 @@
 """Notifications about runs: which events are reported, and their delivery by e-mail and webhook.
 
-The functions named `on_...` and `find_late` only insert rows into the outbox; only `delivery` and `test_messages` use
-the network.
+The functions named `on_...` and `find_late` only insert rows into the outbox; only `delivery` and `send_test_messages`
+use the network.
 """
 
 from __future__ import annotations

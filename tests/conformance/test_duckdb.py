@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.testing.case import ConnectorUnderTest, TypedValues, declared
 from connections.sdk.testing.suite import DestinationSuite
 
-# by default the suite runs for PostgreSQL and SQLite
+# by default the suite runs for SQLite only
 pytestmark = pytest.mark.matrix
 # 400 years, which always have 146,097 days, before a date that Python supports; as days since 1970
 _MARCH_15_44_BC = (dt.date(357, 3, 15) - dt.date(1970, 1, 1)).days - 146_097

@@ -14,6 +14,8 @@ from connections.sdk.testing.case import ConnectorUnderTest, TypedValues, declar
 from connections.sdk.testing.suite import DestinationSuite, ServerTests, SharedHashingTests, SnapshotTests
 from tests.servers.ports import reserved_port
 
+# by default the suite runs for SQLite only
+pytestmark = pytest.mark.matrix
 # 400 years, which always have 146,097 days, before a date that Python supports; as days since 1970
 _MARCH_15_44_BC = (dt.date(357, 3, 15) - dt.date(1970, 1, 1)).days - 146_097
 OWN_TYPES = (

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from connections.sdk.errors import ColumnMissing, PipekitError, TableMissing
 from connections.sdk.protocols import Session
 
-_MISSING = re.compile(r"no such (?:table|column): (?:.*\.)?(.+)$")
+# newer versions of SQLite quote the column, and add that it may be meant as a string literal
+_MISSING = re.compile(r'no such (?:table|column): (?:.*\.)?"?(.+?)"?(?: - should this be .*)?$')
 _TABLES = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*' ORDER BY name"
 # names that a hint lists
 _MAX_NAMES = 30

@@ -53,7 +53,7 @@ def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, Non
     try:
         with Destination.open(plan) as dest:
             if sql := dest.create_schema(dest.table.schema):
-                events.append(MergeSqlBuilt(f"{sql};"))
+                events.append(MergeSqlBuilt(f"{sql};", is_committed=True))
             _analyze(dest)
             watermark_counts = count_before_transaction(dest, staged.columns)
             with publish_transaction(dest, CommitKind.PUBLISH) as commit:

@@ -9,7 +9,7 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from runs.models.notification import Notification
 from runs.notify.delivery import send_due
-from runs.notify.test_messages import send_test_messages
+from runs.notify.send_test_messages import send_test_messages
 
 _CONFIGURE = (
     "Set smtp in config.yaml and the setting notification_addresses, or the settings webhook_url and webhook_secret."

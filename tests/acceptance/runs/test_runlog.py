@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,7 +143,10 @@ def test_runlog_follows_a_log_until_the_run_has_ended(orders: Module) -> None:
 
 
 @pytest.mark.django_db
-def test_following_a_log_waits_for_the_line_that_the_process_writes_after_the_final_status(tmp_path: Path) -> None:
+def test_following_a_log_waits_for_the_line_that_the_process_writes_after_the_final_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_LAST_LINE", dt.timedelta(seconds=60))
     log = tmp_path / "run.log"
     log.write_text("publish done\n")
     code = f"import time; time.sleep(0.7); open({str(log)!r}, 'a').write('ended: success\\n')"

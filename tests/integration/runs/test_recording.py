@@ -127,7 +127,8 @@ def test_a_transaction_that_was_not_committed_after_all_is_not_recorded() -> Non
     run = RunFactory.create(status="running", pid=1, log_path="runs/not-committed.log")
     failed = AttemptFailed(number=1, code="connection_lost", message="reset", wait=0.1, connecting=False)
     with Recorder(run) as recorder:
-        recorder.record(Unconfirmed([MergeSqlBuilt("INSERT 1;"), Warned("One row is kept.")]))
+        create = MergeSqlBuilt("CREATE SCHEMA s;", is_committed=True)
+        recorder.record(Unconfirmed([create, MergeSqlBuilt("INSERT 1;"), Warned("One row is kept.")]))
         recorder.record(failed)
         recorder.record(StepStarted("resolve"))
         recorder.record(MergeSqlBuilt("INSERT 2;"))
@@ -139,17 +140,21 @@ def test_a_transaction_that_was_not_committed_after_all_is_not_recorded() -> Non
         recorder.record(MergeSqlBuilt("DELETE 2;"))
         recorder.record(Reconciled(1))
     stored = Run.objects.get()
-    assert (stored.merge_sql, stored.warnings) == ("INSERT 2;\n\nDELETE 2;", ["Three rows are orphaned."])
+    assert (stored.merge_sql, stored.warnings) == (
+        "CREATE SCHEMA s;\n\nINSERT 2;\n\nDELETE 2;",
+        ["Three rows are orphaned."],
+    )
 
 
-def test_a_publish_has_no_statements_of_attempts_before_it() -> None:
+def test_a_publish_has_no_statements_that_were_rolled_back_before_it() -> None:
     run = RunFactory.create(status="running", pid=1, log_path="runs/again.log")
     with Recorder(run) as recorder:
+        recorder.record(MergeSqlBuilt("CREATE SCHEMA s;", is_committed=True))
         recorder.record(MergeSqlBuilt("INSERT 1;"))
         recorder.record(AttemptFailed(number=1, code="connection_lost", message="reset", wait=0.1, connecting=False))
         recorder.record(MergeSqlBuilt("INSERT 2;"))
         recorder.record(Published(inserted=1, updated=0, deleted=0, recovered=True))
-    assert Run.objects.get().merge_sql == "INSERT 2;"
+    assert Run.objects.get().merge_sql == "CREATE SCHEMA s;\n\nINSERT 2;"
 
 
 def test_the_log_says_why_a_query_became_a_subquery_and_only_then() -> None:

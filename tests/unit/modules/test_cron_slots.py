@@ -91,7 +91,7 @@ def test_slots_around_every_clock_change_from_2020_to_2037_equal_those_of_the_da
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("zone", ZONES[::3])
+@pytest.mark.parametrize("zone", ZONES[:5:2])
 def test_slots_of_a_leap_year_equal_those_of_the_daemon(zone: str) -> None:
     start = timestamp("2028-01-01T00:00Z")
     for expression in EXPRESSIONS[::4]:

@@ -167,12 +167,14 @@ def test_the_first_table_of_the_path_is_filled_with_its_own_types(app_bench: Ben
     assert counts(verify_module(plan, Options(pace=fast_pace()))) == (0, 0, 0)
 
 
+@pytest.mark.default_cases(1)
 def test_the_name_of_another_object_in_the_current_schema_is_refused(app_bench: Bench) -> None:
     app_bench.at_destination("CREATE SEQUENCE app.orders")
     with pytest.raises(ConfigurationInvalid, match="orders is the name of a sequence"):
         app_bench.run(app_bench.plan(QUERY, dest_table=ORDERS))
 
 
+@pytest.mark.default_cases(1)
 def test_triggers_and_foreign_keys_are_those_of_the_table_that_is_filled(app_bench: Bench) -> None:
     app_bench.at_destination(
         "CREATE TABLE app.orders (k int PRIMARY KEY, v text)",
@@ -189,6 +191,7 @@ def test_triggers_and_foreign_keys_are_those_of_the_table_that_is_filled(app_ben
         session.close()
 
 
+@pytest.mark.default_cases(1)
 def test_a_similar_name_in_the_current_schema_is_noticed(app_bench: Bench) -> None:
     app_bench.at_destination('CREATE TABLE app."Orders" (k int)')
     session = registry.connector("postgresql").connect(app_bench.destination)
@@ -199,6 +202,7 @@ def test_a_similar_name_in_the_current_schema_is_noticed(app_bench: Bench) -> No
     assert similar == (TableName("app", "Orders"),)
 
 
+@pytest.mark.default_cases(1)
 def test_both_names_of_the_table_lock_the_same_publish(app_bench: Bench) -> None:
     app_bench.at_destination("CREATE TABLE app.orders (k int, v text)")
     plan = app_bench.plan(QUERY, lock_timeout=0.5)
