@@ -36,7 +36,7 @@ class SlotOutcome(models.TextChoices):
     """What became of a slot."""
 
     # no run yet: the tick died before starting it, or it waits for the module; the next tick starts it
-    CLAIMED = "claimed", "To be started"
+    RESERVED = "claimed", "To be started"
     STARTED = "started", "Started"
     # the previous run is still active, or the schedule or module is disabled
     SKIPPED = "skipped", "Skipped"
@@ -148,7 +148,7 @@ class Slot(models.Model):
     due_at = models.DateTimeField()
     # when a tick reserved it
     claimed_at = models.DateTimeField()
-    outcome = models.CharField(max_length=8, choices=SlotOutcome.choices, default=SlotOutcome.CLAIMED)
+    outcome = models.CharField(max_length=8, choices=SlotOutcome.choices, default=SlotOutcome.RESERVED)
     # the number of earlier missed slots that this row also represents
     missed_before = models.PositiveIntegerField(default=0)
     message = models.TextField(blank=True)

@@ -34,14 +34,13 @@ class PipekitError(Exception):
         self.hint = hint
         self.detail = detail
 
+    def reword(self, message: str) -> None:
+        """Replace the message, also in the text of the exception."""
+        self.message, self.args = message, (message,)
+
     def as_dict(self) -> dict[str, str]:
         """Return the JSON form, which is stable: code, message, hint, detail."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
-            "detail": self.detail,
-        }
+        return {"code": self.code, "message": self.message, "hint": self.hint, "detail": self.detail}
 
 
 class ConfigurationError(PipekitError):

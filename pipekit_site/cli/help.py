@@ -12,7 +12,7 @@ from django.core.management import ManagementUtility, get_commands
 
 from connections.management.base import error_text
 from connections.management.exit_codes import ExitCode
-from pipekit_site.metadata.migrate import our_apps
+from pipekit_site.metadata.migrate import own_apps
 
 _SECTIONS = {
     "Get started": ["demo", "serve", "doctor", "createsuperuser", "changepassword"],
@@ -58,15 +58,15 @@ class CommandLine(ManagementUtility):
     def main_help_text(self, commands_only: bool = False) -> str:
         if commands_only or self.settings_exception is not None:
             return super().main_help_text(commands_only)
-        ours = [name for name, app in get_commands().items() if app in our_apps() and name not in _INTERNAL]
+        own = [name for name, app in get_commands().items() if app in own_apps() and name not in _INTERNAL]
         known = {name for names in _SECTIONS.values() for name in names}
-        sections = {**_SECTIONS, "More": sorted(set(ours) - known)}
+        sections = {**_SECTIONS, "More": sorted(set(own) - known)}
         lines = ["", f"Type '{self.prog_name} help COMMAND' for help on a command."]
-        width = max(map(len, [*ours, *known]))
+        width = max(map(len, [*own, *known]))
         for title, names in sections.items():
             if names:
                 lines += ["", f"{title}:", *(f"  {name:<{width}}  {self._line(name)}" for name in names)]
-        others = sorted(set(get_commands()) - set(ours) - known - set(_INTERNAL))
+        others = sorted(set(get_commands()) - set(own) - known - set(_INTERNAL))
         lines += ["", "Commands of Django and libraries, seldom needed:"]
         lines += textwrap.wrap(", ".join(others), _WIDTH, initial_indent="  ", subsequent_indent="  ")
         lines += ["", f"Pipekit starts {' and '.join(_INTERNAL)} by itself, to execute what is queued."]

@@ -16,8 +16,8 @@ def schedules() -> str:
     """Check the scheduler and all enabled schedules."""
     if not (count := status.current().count):
         return "nothing is scheduled"
-    lines = status.our_lines()
-    if since := status.since():
+    lines = status.crontab_lines()
+    if since := status.last_tick_words():
         hint = status.what_to_do(lines)
         raise ConfigurationInvalid(f"{_enabled(count)}, but no process runs the tick: {since}.", hint=hint)
     if lines and (missing := _only_in_environment()):

@@ -32,8 +32,8 @@ def prepare_for(command: str) -> None:
 
     Raises MetadataUnavailable.
     """
-    is_ours = command == _OF_CRON or get_commands().get(command) in our_apps()
-    if not is_ours or command in _UNMIGRATED:
+    is_own = command == _OF_CRON or get_commands().get(command) in own_apps()
+    if not is_own or command in _UNMIGRATED:
         return
     try:
         _connect(_CONNECT_TIMEOUTS.get(command, 0.0))
@@ -93,13 +93,13 @@ def _lock() -> Iterator[None]:
             other.close()
 
 
-def our_apps() -> set[str]:
+def own_apps() -> set[str]:
     """Return the names of Pipekit's own apps."""
     root = Path(settings.BASE_DIR)
     return {app.name for app in apps.get_app_configs() if Path(app.path).parent == root}
 
 
 def _migration_files() -> set[tuple[str, str]]:
-    ours = our_apps()
-    folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in ours]
+    own = own_apps()
+    folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in own]
     return {(label, file.stem) for label, folder in folders for file in folder.glob("[0-9]*.py")}

@@ -66,12 +66,12 @@ def full_refresh(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[M
 
 @admin.action(description="Run now", permissions=["run"])
 def run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
-    return _launch(request, rows, lambda group: _launch_group(request, group))
+    return _launch(request, rows, lambda group: launch_group_run(group, _request(request)))
 
 
 @admin.action(description="Dry run of every member", permissions=["run"])
 def dry_run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
-    return _launch(request, rows, lambda group: _launch_group(request, group, dry_run=True))
+    return _launch(request, rows, lambda group: launch_group_run(group, _request(request, dry_run=True)))
 
 
 @admin.action(description="Run the module again", permissions=["run"])
@@ -106,10 +106,6 @@ def report_cancel(request: HttpRequest, row: Row, cancel_row: Callable[[Row], Ca
         messages.error(request, f"{error.message} {error.hint}".strip())
     else:
         messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
-
-
-def _launch_group(request: HttpRequest, group: Group, *, dry_run: bool = False) -> GroupRun:
-    return launch_group_run(group, trigger=StartedBy.ADMIN, actor=request.user.get_username(), dry_run=dry_run)
 
 
 def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False) -> RunRequest:

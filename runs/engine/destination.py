@@ -123,6 +123,5 @@ class Destination:
                 return
             if holders:
                 named = "; ".join(str(holder) for (holder,) in holders[:_NAMED])
-                error.message = f"{error.message} — locks on {table} are held by {named}."
-                error.args = (error.message,)
+                error.reword(f"{error.message} — locks on {table} are held by {named}.")
                 return

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import TypeVar
 
 from connections.sdk.records import dataclass
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +186,16 @@ Event = (
     | HookSucceeded
     | AttemptFailed
 )
+
+# the events of a step, which returns its result
+StepEvents = Generator[Event, None, T]
+
+
+def without_events(work: StepEvents[T]) -> T:
+    """Execute a step or a part of one, ignore its events, and return its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result

@@ -30,8 +30,7 @@ def run_hooks(
                 session.execute(hook.sql)
         except PipekitError as error:
             state = "; the rows are published" if published else ""
-            error.message = f"Hook {number} ({hook.run_on.value}) failed{state}: {error.message}"
-            error.args = (error.message,)
+            error.reword(f"Hook {number} ({hook.run_on.value}) failed{state}: {error.message}")
             if hook.must_succeed:
                 raise
             yield Warned(error.message)

@@ -79,12 +79,10 @@ class Budget:
         return Retry(wait=wait, connecting=connecting, attempt=attempt, connection_try=connection_try)
 
 
-def run_with_retries(
-    plan: Plan, policy: RetryPolicy, *, still_ours: Callable[[], bool]
-) -> Generator[Event, None, None]:
+def run_with_retries(plan: Plan, policy: RetryPolicy, *, must_stop: Callable[[], bool]) -> Generator[Event, None, None]:
     """Execute the plan, retrying as the policy allows; AttemptFailed is yielded between two tries.
 
-    Otherwise, and with ``still_ours``, it does what `sync.execute_plan` does. A hook after success that has succeeded
+    Otherwise, and with ``must_stop``, it does what `sync.execute_plan` does. A hook after success that has succeeded
     is not executed again by a later attempt.
     """
     budget, published, succeeded = Budget(policy), False, set[int]()
@@ -99,10 +97,10 @@ def run_with_retries(
         except PipekitError as error:
             retry = budget.next_retry(error)
             if retry is None:
-                yield from sync.after_failure(plan, error, still_ours=still_ours)
+                yield from sync.after_failure(plan, error, must_stop=must_stop)
                 raise
-            if not still_ours():
-                raise sync.Disowned from error
+            if must_stop():
+                raise sync.RunStopped from error
             yield AttemptFailed(
                 number=number,
                 code=error.code,
@@ -116,7 +114,7 @@ def run_with_retries(
             )
         except Exception as error:
             # an error of Pipekit itself, which is not retried
-            yield from sync.after_failure(plan, error, still_ours=still_ours)
+            yield from sync.after_failure(plan, error, must_stop=must_stop)
             raise
         time.sleep(retry.wait)
     yield from sync.after_success(plan)

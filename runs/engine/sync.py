@@ -19,14 +19,16 @@ from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
     Staged,
+    StepEvents,
     StepFinished,
     StepStarted,
     Warned,
     WatermarkResolved,
+    without_events,
 )
 from runs.engine.extract import bound_above_source
 from runs.engine.extract.columns import columns_from_probe, with_destination_types
-from runs.engine.extract.query import base_query, bounded_query, repair_query, source_query_event
+from runs.engine.extract.query import bounded_query, repair_query, resolved_query, source_query_event
 from runs.engine.faults import point
 from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
@@ -41,8 +43,6 @@ from runs.engine.watermarks.warnings import future_warnings, implied_warnings
 from runs.jrunner.job import Job
 
 T = TypeVar("T")
-# the events of a step, which returns its result
-StepEvents = Generator[Event, None, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +54,22 @@ class Resolved:
     table: TableInfo | None
 
 
-class Disowned(Exception):
+class RunStopped(Exception):
     """The run failed, but it was cancelled, finalized or deleted before: its process executes nothing more of it."""
 
 
-def execute_plan(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
+def execute_plan(plan: Plan, *, must_stop: Callable[[], bool] = lambda: False) -> Generator[Event, None, None]:
     """Execute the plan, yielding events.
 
     Raises a PipekitError on any failure, and any other exception for an error of Pipekit itself, after the failure
     hooks; the destination is then unchanged, unless a Published event was yielded before (a failed key_sync or hook
-    does not undo the publish). ``still_ours`` returns whether this process still owns the run; if not, a failure raises
-    Disowned from the error, without the failure hooks.
+    does not undo the publish). ``must_stop`` returns whether the run was cancelled, finalized or deleted; a failure
+    then raises RunStopped from the error, without the failure hooks.
     """
     try:
         yield from attempt(plan)
     except Exception as error:
-        yield from after_failure(plan, error, still_ours=still_ours)
+        yield from after_failure(plan, error, must_stop=must_stop)
         raise
     yield from after_success(plan)
 
@@ -102,8 +102,9 @@ def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
     if not plan.key_sync or not plan.supports_deletes:
         yield from _success_hooks(plan, succeeded)
         return
-    resolved = _without_events(_resolve(plan))
-    columns = _without_events(_stage(plan, resolved)).columns
+    # an earlier attempt has yielded these events
+    resolved = without_events(_resolve(plan))
+    columns = without_events(_stage(plan, resolved)).columns
     yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0), succeeded)
 
 
@@ -128,10 +129,10 @@ def after_success(plan: Plan) -> Iterator[Event]:
         point("run.done")
 
 
-def after_failure(plan: Plan, error: Exception, *, still_ours: Callable[[], bool]) -> Iterator[Event]:
-    """Run the failure hooks, except in a dry run. Raises Disowned from the error if the run is no longer ours."""
-    if not still_ours():
-        raise Disowned from error
+def after_failure(plan: Plan, error: Exception, *, must_stop: Callable[[], bool]) -> Iterator[Event]:
+    """Run the failure hooks, except in a dry run. Raises RunStopped from the error if the run must stop."""
+    if must_stop():
+        raise RunStopped from error
     if not plan.dry_run:
         yield from failure_hooks(plan.hooks)
 
@@ -146,16 +147,6 @@ def failure_hooks(planned: Sequence[Hook | None]) -> Iterator[Event]:
         yield Warned(f"A failure hook failed: {type(error).__name__}: {error}")
 
 
-def _without_events(work: StepEvents[T]) -> T:
-    """Execute a step whose events an earlier attempt has yielded; return its result."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-
 def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
     started = time.monotonic()
     yield StepStarted(step)
@@ -167,12 +158,7 @@ def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
 
 
 def _resolve(plan: Plan) -> StepEvents[Resolved]:
-    values: dict[str, str] = {}
-    for event in bounds.resolve_named(plan):
-        if isinstance(event, WatermarkResolved):
-            values[event.name] = event.value or ""
-        yield event
-    query = base_query(plan, values)
+    query = yield from resolved_query(plan)
     with Destination.open(plan) as dest:
         table = dest.describe(dest.table)
         yield from map(Warned, destination_table.check(dest, table))

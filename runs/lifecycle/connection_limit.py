@@ -27,33 +27,34 @@ def wait_for_turn(run: Run, report: Callable[[str], object]) -> None:
     ``report`` is called with what is waited for, whenever that changes.
     """
     reported = ""
-    while not run.dry_run and (reason := retry_metadata(lambda: _reason(run))):
+    while not run.dry_run and (reason := retry_metadata(lambda: _decide_and_record(run))):
         if reason != reported:
             report(reason)
             reported = reason
         time.sleep(_POLL_SECONDS)
 
 
-def _reason(run: Run) -> str:
-    """Return why the run must wait, and store in its row for which connections; empty if it need not."""
-    others = _others(run)
-    reasons = _reasons(run, others)
+def _decide_and_record(run: Run) -> str:
+    """Decide whether the run must wait, store in its row for which connections; return why, empty if it need not."""
+    others = _competing_runs(run)
+    full = _full_connections(run, others)
     # runs count all that were started before them as users, so that two cannot begin at once and exceed the limit
     is_in_order = run.waits_for is None and all(other.waits_for is None for other in others)
-    if not reasons and not is_in_order:
+    if not full and not is_in_order:
         with transaction.atomic():
             # one run at a time decides to use these connections (on SQLite the transaction excludes other processes)
             list(Connection.objects.select_for_update(no_key=True).filter(pk__in=_connections(run)).order_by("pk"))
-            reasons = _reasons(run, _others(run))
-            _note(run, reasons)
-    else:
-        _note(run, reasons)
+            full = _full_connections(run, _competing_runs(run))
+            if _waits_for(full) != run.waits_for:
+                run.note(waits_for=_waits_for(full))
+    elif _waits_for(full) != run.waits_for:
+        run.note(waits_for=_waits_for(full))
     # not before the transaction is committed: after a failed one, what the row says must be written again
-    run.waits_for = _waits_for(reasons)
-    return next(iter(reasons.values()), "")
+    run.waits_for = _waits_for(full)
+    return next(iter(full.values()), "")
 
 
-def _others(run: Run) -> list[Run]:
+def _competing_runs(run: Run) -> list[Run]:
     """Return the live runs that share a connection with this one: earlier ones, and later ones that may have begun."""
     own = _connections(run)
     uses = Q(module__source_connection__in=own) | Q(module__dest_connection__in=own)
@@ -64,10 +65,10 @@ def _others(run: Run) -> list[Run]:
     return [other for other in active if not seems_dead(other)]
 
 
-def _reasons(run: Run, others: list[Run]) -> dict[int, str]:
+def _full_connections(run: Run, others: list[Run]) -> dict[int, str]:
     """Return the connections for which the run must wait, by primary key, with the reason in words."""
     own = _connections(run)
-    reasons: dict[int, str] = {}
+    full: dict[int, str] = {}
     for connection in Connection.objects.filter(pk__in=own).order_by("name") if others else ():
         # of those that wait, the ones that could begin in this run's place are before it in the queue
         counted = [
@@ -79,17 +80,12 @@ def _reasons(run: Run, others: list[Run]) -> dict[int, str]:
         if len(counted) >= connection.max_parallel:
             listed = ", ".join(f"{other.pk} ({other.module_name})" for other in counted)
             limit = f"whose max_parallel is {connection.max_parallel}"
-            reasons[connection.pk] = f"waiting for {connection.name}, {limit}: runs {listed}"
-    return reasons
+            full[connection.pk] = f"waiting for {connection.name}, {limit}: runs {listed}"
+    return full
 
 
-def _note(run: Run, reasons: dict[int, str]) -> None:
-    if (waits_for := _waits_for(reasons)) != run.waits_for:
-        run.note(waits_for=waits_for)
-
-
-def _waits_for(reasons: dict[int, str]) -> list[int] | None:
-    return sorted(reasons) or None
+def _waits_for(full: dict[int, str]) -> list[int] | None:
+    return sorted(full) or None
 
 
 def _connections(run: Run) -> set[int]:

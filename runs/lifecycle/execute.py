@@ -46,7 +46,7 @@ def execute_run(
     module's retry policy. With ``repair`` it repairs these differences.
     """
     with Recorder(run) as recorder:
-        point("run.claimed")
+        point("run.inserted")
         heartbeat = Heartbeat(run, on_beat=recorder.cap_log)
         try:
             signals.end_deferral()
@@ -56,14 +56,14 @@ def execute_run(
                 signals.shield()
         except KeyboardInterrupt:
             signals.shield()
-            _stop(recorder, is_row_gone=heartbeat.is_row_gone)
+            _end_interrupted(recorder, is_row_gone=heartbeat.is_row_gone)
         except IllegalTransition:
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
-            _stop(recorder, is_row_gone=_is_gone(run))
-        except sync.Disowned as disowned:
+            _end_interrupted(recorder, is_row_gone=_is_gone(run))
+        except sync.RunStopped as stopped:
             signals.shield()
-            _stop(recorder, is_row_gone=_is_gone(run), failure=disowned.__cause__)
+            _end_interrupted(recorder, is_row_gone=_is_gone(run), failure=stopped.__cause__)
     return run
 
 
@@ -91,8 +91,8 @@ def _run_engine(
     except IllegalTransition:
         raise
     except Exception as error:
-        if not _still_ours(recorder.run):
-            raise sync.Disowned from error
+        if _must_stop(recorder.run):
+            raise sync.RunStopped from error
         for event in _hooks_without_plan(recorder.run, settings):
             handle(event)
         raise
@@ -147,17 +147,17 @@ def _hooks_without_plan(run: Run, settings: Setting | None) -> Iterator[Event]:
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
-        return sync.execute_plan(plan, still_ours=lambda: _still_ours(run))
-    return run_with_retries(plan, _retry_policy(_module(run)), still_ours=lambda: _still_ours(run))
+        return sync.execute_plan(plan, must_stop=lambda: _must_stop(run))
+    return run_with_retries(plan, _retry_policy(_module(run)), must_stop=lambda: _must_stop(run))
 
 
-def _still_ours(run: Run) -> bool:
+def _must_stop(run: Run) -> bool:
     try:
-        return not run.must_stop()
+        return run.must_stop()
     except (DatabaseError, InterfaceError):
         # unknown while the metadata is unavailable; the destination's claim also stops a run that was overtaken
         connection.close()
-        return True
+        return False
 
 
 def _is_gone(run: Run) -> bool:
@@ -168,7 +168,7 @@ def _is_gone(run: Run) -> bool:
         return True
 
 
-def _stop(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | None = None) -> None:
+def _end_interrupted(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | None = None) -> None:
     """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already.
 
     ``failure`` is the error that the run met before it noticed; it is logged, or a warning if the run had published.

@@ -6,6 +6,7 @@ The process of the group run only starts the runs and polls their rows; it moves
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -55,10 +56,15 @@ def _run(group_run: GroupRun, heartbeat: Heartbeat) -> PipekitError | None:
     except IllegalTransition:
         raise
     except Exception as error:
+        if isinstance(error, PipekitError):
+            failure = error
+        else:
+            logs.write(group_run, "".join(traceback.format_exception(error)))
+            failure = InternalError.from_exception(error, log="The group run's log")
         logs.write(group_run, f"failed: {type(error).__name__}: {error}")
         while retry_metadata(lambda: [run for run in group_run.runs.active() if not reap_if_dead(run)]):
             time.sleep(_POLL_SECONDS)
-        return error if isinstance(error, PipekitError) else InternalError(f"{type(error).__name__}: {error}")
+        return failure
     return None
 
 

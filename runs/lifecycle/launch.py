@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import DatabaseError, InterfaceError
@@ -16,7 +16,6 @@ from runs.lifecycle.insert import RunRequest, queue_group_run, queue_run
 from runs.lifecycle.metadata_retry import close_if_broken
 from runs.logs import Logged
 from runs.models import GroupRun, Run
-from runs.models.execution import StartedBy
 
 
 def launch_run(module: Module, request: RunRequest) -> Run:
@@ -29,17 +28,8 @@ def launch_run(module: Module, request: RunRequest) -> Run:
     return run
 
 
-def launch_group_run(
-    group: Group,
-    *,
-    trigger: str = StartedBy.MANUAL,
-    actor: str = "",
-    dry_run: bool = False,
-    full_refresh: bool = False,
-    on_insert: Callable[[GroupRun], None] | None = None,
-) -> GroupRun:
+def launch_group_run(group: Group, request: RunRequest) -> GroupRun:
     """Queue a group run and start its process. Raises and returns as `launch_run`."""
-    request = RunRequest(trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh, on_insert=on_insert)
     group_run = queue_group_run(group, request)
     _start(group_run, "--group-run")
     return group_run

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, assert_never
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
@@ -22,7 +22,7 @@ from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
 from runs.lifecycle.finish import finish_run
-from runs.lifecycle.transaction_events import StatementsAndWarnings
+from runs.lifecycle.statements_and_warnings import StatementsAndWarnings
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.storable import storable
@@ -30,6 +30,10 @@ from runs.models.storable import storable
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
 _PUBLISHING, _HOOKS = "publish", "hooks"
+
+_Detail = (
+    events.WatermarkResolved | events.SourceQueryBuilt | events.HookStarted | events.HookSucceeded | events.Waiting
+)
 
 
 class Recorder:
@@ -48,7 +52,7 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        self._transactions = StatementsAndWarnings(run.warnings, storable=_storable)
+        self._statements_and_warnings = StatementsAndWarnings(run.warnings, storable=_storable)
         # None until the settings are read, and if that one cannot be read
         self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
@@ -100,8 +104,8 @@ class Recorder:
                 self.publishing = self.publishing or step == _PUBLISHING
                 if not self.published:
                     # a retry begins with a step only after the destination has no commit record of the run
-                    self._transactions.settle(is_committed=False)
-                    self._set_transactions()
+                    self._statements_and_warnings.settle(is_committed=False)
+                    self._set_statements_and_warnings()
                 # each hook has lines of its own
                 if step != _HOOKS:
                     self.log(f"{step} ...")
@@ -118,12 +122,12 @@ class Recorder:
             case events.Staged() | events.Published() | events.Reconciled():
                 self._record_counts(event)
             case events.MergeSqlBuilt() | events.Warned():
-                self._transactions.add(event)
-                self._set_transactions()
+                self._statements_and_warnings.add(event)
+                self._set_statements_and_warnings()
                 self._log_transaction([event])
             case events.Unconfirmed(transaction):
-                self._transactions.add_unconfirmed(transaction)
-                self._set_transactions()
+                self._statements_and_warnings.add_unconfirmed(transaction)
+                self._set_statements_and_warnings()
                 self._log_transaction(transaction)
                 self._write()
             case events.AttemptFailed():
@@ -131,7 +135,7 @@ class Recorder:
             case _:
                 self._record_details(event)
 
-    def _record_details(self, event: events.Event) -> None:
+    def _record_details(self, event: _Detail) -> None:
         run = self.run
         match event:
             case events.WatermarkResolved(name, value):
@@ -149,17 +153,20 @@ class Recorder:
                 self.log(f"hook {number} done")
             case events.Waiting(message):
                 self.log(message)
+            case _:
+                assert_never(event)
 
     def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
         for event in transaction:
             self.log(f"merge:\n{event.sql}" if isinstance(event, events.MergeSqlBuilt) else f"warning: {event.message}")
 
-    def _set_transactions(self) -> None:
+    def _set_statements_and_warnings(self) -> None:
         """Set the fields that differ."""
-        values = {"merge_sql": self._transactions.merge_sql, "warnings": self._transactions.warnings}
+        collected = self._statements_and_warnings
+        values = {"merge_sql": collected.merge_sql, "warnings": collected.warnings}
         self._set(**{name: value for name, value in values.items() if getattr(self.run, name) != value})
 
-    def _record_counts(self, event: events.Event) -> None:
+    def _record_counts(self, event: events.Staged | events.Published | events.Reconciled) -> None:
         match event:
             case events.Staged(rows, size):
                 self._set(read=rows, staged=rows, bytes=size)
@@ -167,8 +174,8 @@ class Recorder:
             case events.Published():
                 self._record_published(event)
             case events.Reconciled(deleted, what, recovered):
-                self._transactions.settle(is_committed=recovered)
-                self._set_transactions()
+                self._statements_and_warnings.settle(is_committed=recovered)
+                self._set_statements_and_warnings()
                 # replaced, not added: a step that is retried reports its count again
                 self._reconciled[what] = deleted
                 self._set(deleted=self._deleted + sum(self._reconciled.values()))
@@ -180,8 +187,8 @@ class Recorder:
         self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
-        self._transactions.settle(is_committed=event.recovered)
-        self._set_transactions()
+        self._statements_and_warnings.settle(is_committed=event.recovered)
+        self._set_statements_and_warnings()
         how = " (found in the commit record)" if event.recovered else ""
         self.log(f"published{how}: {event.inserted} inserted, {event.updated} updated, {event.deleted} deleted")
 
@@ -198,9 +205,9 @@ class Recorder:
         }
         self._set(attempts=[*earlier, attempt], attempt=failed.number + 1)
         if not self.published:
-            self._transactions.drop_statements()
+            self._statements_and_warnings.drop_statements()
             self._set(steps=[])
-            self._set_transactions()
+            self._set_statements_and_warnings()
         what = "connection try" if failed.connecting else "attempt"
         self.log(f"{failed} failed: {failed.code}: {message}")
         self.log(f"next {what} in {failed.wait:.1f} s")

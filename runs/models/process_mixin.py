@@ -42,10 +42,10 @@ class ProcessMixin(models.Model):
         started = self.process_started or 0
         return ProcessIdentity(machine=self.machine_id, boot=self.boot_id, pid=self.pid, started=started)
 
-    def beat(self, **fields: Any) -> bool:
+    def beat(self) -> bool:
         """Record a heartbeat; return whether the process must stop (see `must_stop`)."""
-        values = {"heartbeat": models.F("heartbeat") + 1, "heartbeat_at": timezone.now(), **fields}
-        self._rows().filter(status=Status.RUNNING).update(**values)
+        rows = self._rows().filter(status=Status.RUNNING)
+        rows.update(heartbeat=models.F("heartbeat") + 1, heartbeat_at=timezone.now())
         return self.must_stop()
 
     def must_stop(self) -> bool:

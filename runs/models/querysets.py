@@ -21,7 +21,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(status__in=states.ACTIVE)
 
     def final(self) -> RunQuerySet:
-        return self.filter(status__in=states.TERMINAL)
+        return self.filter(status__in=states.FINAL)
 
     def locking(self, module_id: int | None, dest_lock_key: str) -> RunQuerySet:
         """Return the active runs that conflict with a run of this module into this table."""

@@ -36,7 +36,7 @@ class GroupStatus(TextChoices):
 # the row locks its module and its destination table
 ACTIVE = (Status.QUEUED, Status.RUNNING, Status.LOST)
 # final: the row never changes again
-TERMINAL = (Status.SUCCESS, Status.DRY_RUN, Status.ERROR, Status.CANCELLED, Status.REFUSED)
+FINAL = (Status.SUCCESS, Status.DRY_RUN, Status.ERROR, Status.CANCELLED, Status.REFUSED)
 SUCCESSFUL = (Status.SUCCESS, Status.DRY_RUN)
 FAILED = (Status.ERROR, Status.CANCELLED, Status.REFUSED)
 # the states from which each final state can be reached

@@ -89,7 +89,7 @@ def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | No
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
     """Compare, and repair if requested; ``results``, the fields of the row, is filled as they become known."""
     # imported here: only a comparison needs DuckDB and Arrow
-    from runs.engine.verify.plan_repair import kept, why_useless
+    from runs.engine.verify.plan_repair import why_rows_are_kept, why_useless
     from runs.engine.verify.verify import verify_module
 
     module = verification.module
@@ -120,7 +120,7 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
             f"After the repair {counted(after.missing)} {verb} missing, {after.extra:,} extra, {after.different:,}"
             " different."
         )
-        results["warnings"] += [" ".join(filter(None, (text, kept(plan, left))))]
+        results["warnings"] += [" ".join(filter(None, (text, why_rows_are_kept(plan, left))))]
         results["repaired"]["left"] = after.total
 
 

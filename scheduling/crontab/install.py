@@ -36,42 +36,42 @@ class Installed:
 
 
 def install_line() -> Installed:
-    """Make the crontab contain our line exactly once. Raise CrontabFailed, normally with the crontab unchanged."""
-    return _replace(_our_line())
+    """Make the crontab contain the line exactly once. Raise CrontabFailed, normally with the crontab unchanged."""
+    return _replace(_make_line())
 
 
 def remove_line() -> Installed:
-    """Remove our line and nothing else."""
+    """Remove the line of this installation and nothing else."""
     return _replace("")
 
 
 def installed_lines() -> list[str]:
-    """Return our lines in the crontab; exactly one if it is installed correctly."""
+    """Return the lines of this installation in the crontab; exactly one if it is installed correctly."""
     text = crontab.read(crontab.program()) or b""
-    return [line for line in _lines(text) if _is_ours(line)]
+    return [line for line in _lines(text) if _is_own(line)]
 
 
 def is_current(lines: list[str]) -> bool:
-    """Return whether our lines are as `install_line` makes them. Raise ConfigurationInvalid if it would be refused."""
-    return lines == [_our_line()]
+    """Return whether the lines are as `install_line` makes them. Raise ConfigurationInvalid if it would be refused."""
+    return lines == [_make_line()]
 
 
-def _replace(ours: str) -> Installed:
+def _replace(own: str) -> Installed:
     """1. Read, 2. back up, 3. write, 4. read back, and restore the backup if anything is unexpected."""
     program = crontab.program()
     before = crontab.read(program)
     lines = _lines(before or b"")
-    others = [line for line in lines if not _is_ours(line)]
-    wanted = [*others, *([ours] if ours else [])]
+    others = [line for line in lines if not _is_own(line)]
+    wanted = [*others, *([own] if own else [])]
     if sorted(lines) == sorted(wanted):
-        return Installed(line=ours, backup=None, changed=False)
+        return Installed(line=own, backup=None, changed=False)
     backup = _back_up(before)
     try:
         crontab.write(program, _text(wanted) if wanted else None)
         _check(_lines(crontab.read(program) or b""), wanted)
     except CrontabFailed as error:
         raise _restore(program, before, backup, error) from error
-    return Installed(line=ours, backup=backup, changed=True)
+    return Installed(line=own, backup=backup, changed=True)
 
 
 def _check(lines: list[str], wanted: list[str]) -> None:
@@ -109,7 +109,7 @@ def _back_up(before: bytes | None) -> Path | None:
     return file
 
 
-def _our_line() -> str:
+def _make_line() -> str:
     django_crontab = _django_crontab()
     django_crontab.crontab_lines = []
     # the other entries are those of earlier versions' lines
@@ -167,7 +167,7 @@ def _word(text: str, what: str, *, hint: str = _OTHER_PATH) -> str:
     return shlex.quote(text)
 
 
-def _is_ours(line: str) -> bool:
+def _is_own(line: str) -> bool:
     return line.rstrip().endswith(f"# {settings.CRONTAB_COMMENT}") and not line.lstrip().startswith("#")
 
 

@@ -69,7 +69,7 @@ def start_due(times: TickTimes) -> TickReport:
     _record_missed(evaluation.missed, times, report)
     slots.advance(evaluation.idle, times.now)
     due_keys = {timer.key: due.slot.key for timer, due in evaluation.to_start}
-    left = unstarted.classify(enabled, times, due=due_keys)
+    left = unstarted.settle_unstarted(enabled, times, due=due_keys)
     report.missed += [timer.name for timer, _ in left.missed]
     _start(left.to_start, evaluation.to_start, times, report)
     return report
@@ -129,14 +129,14 @@ def _start(
 
 def _start_slot(timer: Timer, slot: Slot, limit: _Limit, times: TickTimes, report: TickReport) -> None:
     """Start the run of a reserved slot, and record and report the result, unless another tick has started it."""
-    point("tick.claimed")
+    point("tick.reserved")
     result = _try_start(timer, slot)
     if result is None:
         return
     point("tick.started")
     is_recorded = slots.record_result(slot, result)
     point("tick.recorded")
-    if result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED):
+    if result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.RESERVED):
         limit.runs -= 1
     if not is_recorded and result.run_id is None:
         # the error came after the run was inserted, which will have a result of its own; or another tick was faster
@@ -165,7 +165,7 @@ def _report(timer: Timer, result: StartResult, report: TickReport) -> None:
             report.started.append(timer.name)
         case SlotOutcome.SKIPPED:
             report.skipped.append(timer.name)
-        case SlotOutcome.CLAIMED:
+        case SlotOutcome.RESERVED:
             report.waiting += 1
         case _:
             report.failed[timer.name] = result.message

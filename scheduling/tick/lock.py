@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -27,18 +27,15 @@ def only_tick() -> Iterator[bool]:
 
     Raise TickHangs if another tick has held it for more than ten minutes.
     """
-    lock = install_lock(Path(settings.PIPEKIT.data_dir), "tick")
-    try:
-        lock.__enter__()
-    except LockHeld as held:
-        if held.holder and held.holder.seconds > LONG:
-            raise _hangs(held.holder) from None
-        yield False
-        return
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(install_lock(Path(settings.PIPEKIT.data_dir), "tick"))
+        except LockHeld as held:
+            if held.holder and held.holder.seconds > LONG:
+                raise _hangs(held.holder) from None
+            yield False
+            return
         yield True
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def _hangs(holder: Holder) -> TickHangs:

@@ -24,7 +24,7 @@ def reserve(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
 
     This is committed before the run starts; if the tick dies in between, the slot stays reserved.
     """
-    slot = _row(timer, due, now, SlotOutcome.CLAIMED)
+    slot = _row(timer, due, now, SlotOutcome.RESERVED)
     try:
         with transaction.atomic():
             slot.save(force_insert=True)
@@ -45,7 +45,7 @@ class SlotTaken(Exception):
 
 def mark_started(slot: Slot, run_id: int) -> None:
     """Mark a reserved slot as started. Call it in the transaction that inserts the run. Raise SlotTaken."""
-    rows = Slot.objects.filter(pk=slot.pk, outcome=SlotOutcome.CLAIMED)
+    rows = Slot.objects.filter(pk=slot.pk, outcome=SlotOutcome.RESERVED)
     if rows.update(outcome=SlotOutcome.STARTED, run_id=run_id, message="") != 1:
         raise SlotTaken
 
@@ -53,7 +53,7 @@ def mark_started(slot: Slot, run_id: int) -> None:
 def record_result(slot: Slot, result: StartResult) -> bool:
     """Record the result of starting a slot; return False if another tick has recorded one."""
     slot.outcome, slot.run_id, slot.message = result.outcome, result.run_id, result.message
-    only_if = {"outcome": SlotOutcome.CLAIMED} if result.run_id is None else {"run_id": result.run_id}
+    only_if = {"outcome": SlotOutcome.RESERVED} if result.run_id is None else {"run_id": result.run_id}
     fields = {"outcome": result.outcome, "run_id": result.run_id, "message": result.message}
     if not Slot.objects.filter(pk=slot.pk, **only_if).update(**fields):
         return False

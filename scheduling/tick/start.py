@@ -10,6 +10,7 @@ from connections.sdk.records import dataclass
 from modules.models import Group, Module
 from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_group_run, launch_run
+from runs.models.execution import Execution
 from runs.verifications.insert import VerificationRequest
 from runs.verifications.launch import enabled_members, launch_verifications
 from scheduling.models import SlotOutcome
@@ -41,9 +42,7 @@ def start_module(
         run = launch_run(module, request)
     except PipekitError as error:
         return _not_started(error, waits=full_refresh)
-    if run.error:
-        return StartResult(outcome=SlotOutcome.FAILED, run_id=run.pk, message=run.error["message"])
-    return StartResult(outcome=SlotOutcome.STARTED, run_id=run.pk)
+    return _result(run)
 
 
 def start_group(pk: int, *, trigger: str, on_insert: OnInsert, actor: str = "") -> StartResult:
@@ -51,13 +50,12 @@ def start_group(pk: int, *, trigger: str, on_insert: OnInsert, actor: str = "") 
     group = Group.objects.filter(pk=pk).first()
     if group is None:
         return StartResult(outcome=SlotOutcome.FAILED, message="The group was deleted.")
+    request = RunRequest(trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
     try:
-        group_run = launch_group_run(group, trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
+        group_run = launch_group_run(group, request)
     except PipekitError as error:
         return _not_started(error)
-    if group_run.error:
-        return StartResult(outcome=SlotOutcome.FAILED, run_id=group_run.pk, message=group_run.error["message"])
-    return StartResult(outcome=SlotOutcome.STARTED, run_id=group_run.pk)
+    return _result(group_run)
 
 
 def start_verification(
@@ -75,18 +73,21 @@ def start_verification(
         started = launch_verifications(modules, request)
     except PipekitError as error:
         return _not_started(error)
-    failed = next((row for row in started if row.error), None)
-    if failed is not None:
-        return StartResult(outcome=SlotOutcome.FAILED, run_id=failed.pk, message=(failed.error or {})["message"])
-    return StartResult(outcome=SlotOutcome.STARTED, run_id=started[0].pk)
+    return _result(next((row for row in started if row.error), started[0]))
 
 
 def _with_id(on_insert: OnInsert) -> Callable[[Any], None]:
     return lambda row: on_insert(row.pk)
 
 
+def _result(row: Execution) -> StartResult:
+    if row.error:
+        return StartResult(outcome=SlotOutcome.FAILED, run_id=row.pk, message=row.error["message"])
+    return StartResult(outcome=SlotOutcome.STARTED, run_id=row.pk)
+
+
 def _not_started(error: PipekitError, *, waits: bool = False) -> StartResult:
     # a full refresh may be due again only in weeks, so its slot stays reserved and the next ticks try again
-    busy = SlotOutcome.CLAIMED if waits else SlotOutcome.SKIPPED
+    busy = SlotOutcome.RESERVED if waits else SlotOutcome.SKIPPED
     outcome = busy if isinstance(error, AlreadyRunning) else SlotOutcome.FAILED
     return StartResult(outcome=outcome, message=f"{error.message} {error.hint}".strip())

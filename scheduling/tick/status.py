@@ -33,7 +33,7 @@ def current() -> SchedulerStatus:
     return SchedulerStatus(count=count, last=Tick.objects.order_by("pk").first())
 
 
-def since() -> str:
+def last_tick_words() -> str:
     """Return when the last tick was, as part of a sentence; empty unless the scheduler is late."""
     status = current()
     if not status.is_late:
@@ -43,7 +43,7 @@ def since() -> str:
     return f"the last was at {status.last.finished_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def our_lines() -> list[str]:
+def crontab_lines() -> list[str]:
     """Return this installation's lines in the crontab; none if it cannot be read."""
     try:
         return install.installed_lines()

@@ -24,9 +24,10 @@ class Unstarted:
     missed: list[tuple[Timer, Slot]] = field(default_factory=list)
 
 
-def classify(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, str]) -> Unstarted:
-    """Return the reserved slots to start, and the missed ones, which are recorded and reported.
+def settle_unstarted(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, str]) -> Unstarted:
+    """Record the reserved slots that no tick will start, queue their notifications, and return those to start.
 
+    The missed ones are returned, too, for the report of the tick.
     ``due`` maps the key of a timer to the key of its slot that is due now: one run is enough for both slots.
     """
     result, by_key = Unstarted(), {timer.key: timer for timer in enabled}
@@ -34,8 +35,9 @@ def classify(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, st
     unstarted = list(Slot.objects.unstarted())
     latest = {timer_key(slot.schedule_id, slot.module_id): slot.pk for slot in unstarted}
     for slot in unstarted:
-        timer = by_key.get(timer_key(slot.schedule_id, slot.module_id))
-        if due.get(timer_key(slot.schedule_id, slot.module_id)) == slot.slot_key:
+        key = timer_key(slot.schedule_id, slot.module_id)
+        timer = by_key.get(key)
+        if due.get(key) == slot.slot_key:
             # another tick has reserved it since this one evaluated the timer, and is about to start it
             continue
         if timer is None:
@@ -49,7 +51,7 @@ def classify(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, st
                 slot,
                 slot.message or "The tick that should have started it died, and none followed in time.",
             )
-        elif timer.key in due or latest[timer.key] != slot.pk:
+        elif key in due or latest[key] != slot.pk:
             _miss(result, timer, slot, "It was not started before the next time was due.")
         else:
             result.to_start.append((timer, slot))

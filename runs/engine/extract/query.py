@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from connections import registry
 from connections.sdk.schema import Column
 from modules.query.column_mapping import map_columns
 from modules.query.placeholders import replace_placeholders
 from modules.query.rewrite import add_predicate
-from runs.engine.events import SourceQueryBuilt
+from runs.engine.events import SourceQueryBuilt, StepEvents, WatermarkResolved
 from runs.engine.plan import Plan
-from runs.engine.watermarks.bounds import Bound, predicate
+from runs.engine.watermarks.bounds import Bound, predicate, resolve_named
 from runs.engine.watermarks.types import check_pair, source_type
 
 
-def base_query(plan: Plan, values: Mapping[str, str]) -> str:
-    """Return the user's query with the values of its named watermarks."""
+def resolved_query(plan: Plan) -> StepEvents[str]:
+    """Resolve the named watermarks of the user's query, yielding events; return the query with their values."""
+    values: dict[str, str] = {}
+    for event in resolve_named(plan):
+        if isinstance(event, WatermarkResolved):
+            values[event.name] = event.value or ""
+        yield event
     if not plan.named_watermarks:
         return plan.source_query
     return replace_placeholders(plan.source_query, registry.dialect(plan.source.kind), values)

@@ -96,8 +96,7 @@ def find_published(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Publish
 
 def _unknown(lost: ConnectionLost, error: PipekitError, *, is_ended: bool) -> ConnectionLost:
     """Return the error that says that the commit record could not be read; CommitUnknown if COMMIT was executed."""
-    lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
-    lost.args = (lost.message,)
+    lost.reword(f"{lost.message} Whether it was committed is not known: the destination cannot be reached.")
     lost.detail = f"{lost.detail}\n{error.message}".strip()
     if not is_ended:
         return lost

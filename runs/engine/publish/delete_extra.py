@@ -10,13 +10,13 @@ from collections.abc import Generator
 
 from connections.sdk.sql.foreign_keys import Deletion
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, TransactionEvents, Unconfirmed, Warned
+from runs.engine.events import Event, Published, Reconciled, TransactionEvents, Unconfirmed
 from runs.engine.plan import Plan
-from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
-from runs.engine.publish.checks import check_deleted, check_present
+from runs.engine.publish import duplicate_rows
+from runs.engine.publish.checks import check_present
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
+from runs.engine.publish.counted_delete import CountedDelete
 from runs.engine.publish.staging import StagedRows
-from runs.engine.strategies.statement import RowCount, Statement
 
 
 def deletes(plan: Plan) -> bool:
@@ -78,28 +78,18 @@ def _delete(dest: Destination, staged: StagedRows, events: TransactionEvents) ->
     counting = f"{dialect.count_missing(dest.table, dest.staging, plan.merge_key)}\n{is_repaired}"
     if not (extra := dest.fetch_int(counting)):
         return 0
-    present = dest.count(dest.table)
-    # all staged rows were written: only an append module's repair skips some, and it deletes nothing
-    written = staged.rows
-    if warning := safety_limits.check_deletes(
-        plan, deleting=extra, present=present, what="The repair", published=written
-    ):
-        events.append(Warned(warning))
-    references = foreign_keys.referencing(dest)
-    deletion = Deletion(
-        keys=dest.staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _is_repaired(dest, row)
+    delete = CountedDelete(
+        sql=f"{dialect.delete_missing(dest.table, dest.staging, plan.merge_key)}\n{is_repaired}",
+        counting=counting,
+        deletion=Deletion(
+            keys=dest.staging,
+            key=plan.merge_key,
+            present=False,
+            returns=False,
+            bound=lambda row: _is_repaired(dest, row),
+        ),
+        what="The repair",
+        # all staged rows were written: only an append module's repair skips some, and it deletes nothing
+        published=staged.rows,
     )
-    events += map(Warned, foreign_keys.check(dest, references, deletion, what="The repair", published=written))
-    orphaned = foreign_keys.OrphanedRows(dest, references)
-    sql = f"{dialect.delete_missing(dest.table, dest.staging, plan.merge_key)}\n{is_repaired}"
-    events.append(MergeSqlBuilt(f"{sql};"))
-    with foreign_keys.explain_violations(dest, references, returns=False):
-        deleted = dest.session.execute(sql)
-        side_effects.run_deferred(dest)
-    statement = Statement(sql, RowCount.DELETED, remaining=counting)
-    may_return = dest.may_change_written_rows()
-    check_deleted(dest, statement, deleted=deleted, targets=extra, may_return=may_return)
-    if may_return:
-        side_effects.check_remaining(dest, before=present, deleted=extra, what="the repair")
-    events += map(Warned, orphaned.warnings())
-    return deleted
+    return delete.execute(dest, number=extra, present=dest.count(dest.table), events=events)

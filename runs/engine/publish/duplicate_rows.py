@@ -108,14 +108,10 @@ class _Removal:
         """Return the columns that hold other values in the duplicates than an insert without them would set."""
         if not infos:
             return []
-        dialect = self.dest.dialect
-        select_list = ", ".join(
-            f"count(CASE WHEN {_is_own_value(dialect.quote(info.name), info)} THEN 1 END)" for info in infos
-        )
-        counts = self.dest.session.fetch(
-            f"SELECT {select_list} FROM {dialect.qualified(self.dest.table)} x\nWHERE {self._is_duplicate('x')}"
-        )[0]
-        return [info.name for info, count in zip(infos, counts, strict=True) if count]
+        select_list = unfilled_columns.count_lost(self.dest, infos, row="x")
+        target = self.dest.dialect.qualified(self.dest.table)
+        counts = self.dest.session.fetch(f"SELECT {select_list} FROM {target} x\nWHERE {self._is_duplicate('x')}")[0]
+        return unfilled_columns.with_count(infos, counts)
 
 
 def _duplicate_keys(dest: Destination, is_repaired: RowCondition) -> str:
@@ -127,8 +123,3 @@ def _duplicate_keys(dest: Destination, is_repaired: RowCondition) -> str:
         f"  WHERE EXISTS (SELECT 1 FROM {dialect.qualified(dest.staging)} s WHERE {same}) AND {is_repaired('x')}\n"
         f"  GROUP BY {names} HAVING count(*) > 1"
     )
-
-
-def _is_own_value(name: str, info: ColumnInfo) -> str:
-    default = "" if (info.default or "").lower().startswith("null") else info.default
-    return f"x.{name} IS NOT NULL" + (f" AND x.{name} <> {default}" if default else "")

@@ -18,7 +18,6 @@ from modules.query.rewrite import select_columns
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
-    MergeSqlBuilt,
     Published,
     Reconciled,
     Staged,
@@ -28,11 +27,10 @@ from runs.engine.events import (
 )
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import foreign_keys, key_order, safety_limits, side_effects
-from runs.engine.publish.checks import check_deleted
+from runs.engine.publish import key_order
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
+from runs.engine.publish.counted_delete import CountedDelete
 from runs.engine.publish.staging import make_empty
-from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.transfer import build_job, transfer_rows
 
 
@@ -97,25 +95,14 @@ def _delete_missing(dest: Destination, table: TableName, read: int, events: Tran
     plan, dialect = dest.plan, dest.dialect
     _check_keys(dest, table, read)
     counting = dialect.count_missing(dest.table, table, plan.merge_key)
-    present, to_delete = dest.count(dest.table), dest.fetch_int(counting)
-    if warning := safety_limits.check_deletes(plan, deleting=to_delete, present=present):
-        events.append(Warned(warning))
-    deletion = Deletion(keys=table, key=plan.merge_key, present=False, returns=False)
-    references = foreign_keys.referencing(dest) if to_delete else ()
-    events += map(Warned, foreign_keys.check(dest, references, deletion, what="key_sync"))
-    orphaned = foreign_keys.OrphanedRows(dest, references)
-    sql = dialect.delete_missing(dest.table, table, plan.merge_key)
-    events.append(MergeSqlBuilt(f"{sql};"))
-    with foreign_keys.explain_violations(dest, references, returns=False):
-        deleted = dest.session.execute(sql) if to_delete else 0
-        side_effects.run_deferred(dest)
-    statement = Statement(sql, RowCount.DELETED, remaining=counting)
-    may_return = bool(to_delete) and dest.may_change_written_rows()
-    check_deleted(dest, statement, deleted=deleted, targets=to_delete, may_return=may_return)
-    if may_return:
-        side_effects.check_remaining(dest, before=present, deleted=to_delete, what="key_sync")
-    events += map(Warned, orphaned.warnings())
-    return deleted
+    delete = CountedDelete(
+        sql=dialect.delete_missing(dest.table, table, plan.merge_key),
+        counting=counting,
+        deletion=Deletion(keys=table, key=plan.merge_key, present=False, returns=False),
+        what="key_sync",
+    )
+    present, number = dest.count(dest.table), dest.fetch_int(counting)
+    return delete.execute(dest, number=number, present=present, events=events)
 
 
 def _check_keys(dest: Destination, table: TableName, read: int) -> None:

@@ -10,7 +10,7 @@ The transaction, in order:
 6. Check what triggers did, and that all rows arrived.
 7. Write the commit record; COMMIT.
 
-`publish_transaction` executes steps 1, 2 and 7.
+`publish_transaction` executes 1, 2 and 7.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _analyze(dest: Destination) -> None:
 
 
 class _PublishTransaction:
-    """Steps 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
+    """Parts 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
     def __init__(
         self, dest: Destination, staged: StagedRows, watermark_counts: WatermarkCounts | None, events: TransactionEvents
@@ -102,6 +102,7 @@ class _PublishTransaction:
         self._check_table()
         self._check_staging()
         references, orphaned = self._check_references()
+        self._warn(unfilled_columns.check_full(self.dest, self.table, self.filled, emptied=False))
         counts = self._execute(self._statements(), references)
         self._warn(orphaned.warnings())
         self._check_result(counts)
@@ -136,7 +137,7 @@ class _PublishTransaction:
         self._warn(list(staged_warnings(self.plan, self.watermark_counts)))
 
     def _check_references(self) -> tuple[Sequence[ForeignKey], foreign_keys.OrphanedRows]:
-        """Check which rows of other tables the deletes would affect, and which values they would reset."""
+        """Check which rows of other tables the deletes would affect; return the keys and orphaned rows."""
         dest = self.dest
         deletion = foreign_keys.deletion(dest, self.table, null_keys=self.null_keys)
         keys = foreign_keys.referencing(dest) if foreign_keys.may_break(dest, self.table, deletion) else ()
@@ -144,7 +145,6 @@ class _PublishTransaction:
         if deletion:
             what = f"Replacing rows of {dest.table} by DELETE"
             self._warn(foreign_keys.check(dest, keys, deletion, what=what))
-        self._warn(unfilled_columns.check_full(dest, self.table, self.filled, emptied=False))
         return keys, orphaned
 
     def _statements(self) -> list[Statement]:

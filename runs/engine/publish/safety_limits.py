@@ -27,9 +27,7 @@ def check_full(plan: Plan, *, staged: int, present: int) -> str:
     )
 
 
-def check_deletes(
-    plan: Plan, *, deleting: int, present: int, what: str = "key_sync", published: int | None = None
-) -> str:
+def check_deletes(plan: Plan, *, deleting: int, present: int, what: str, published: int | None) -> str:
     """Raise Refused when more than max_delete_share of the rows would be deleted; with `force`, return a warning.
 
     ``what`` names the delete in messages. ``published`` is the number of rows that the run published before, if known.

@@ -76,8 +76,8 @@ def count_filled(dest: Destination, infos: Sequence[ColumnInfo]) -> tuple[int, l
 
     Both are determined in one pass over the table.
     """
-    rows, *values = dest.session.fetch(f"SELECT count(*), {_counts(dest, infos)} FROM {_target(dest)} t")[0]
-    return int(rows), _with_count(infos, values)
+    rows, *values = dest.session.fetch(f"SELECT count(*), {count_lost(dest, infos)} FROM {_target(dest)} t")[0]
+    return int(rows), with_count(infos, values)
 
 
 def check_full(dest: Destination, table: TableInfo | None, before: Sequence[str], *, emptied: bool) -> list[str]:
@@ -103,9 +103,9 @@ def check_full(dest: Destination, table: TableInfo | None, before: Sequence[str]
 def _columns_with_values(dest: Destination, infos: Sequence[ColumnInfo]) -> list[str]:
     """Return the columns that hold values; a sample of rows usually suffices, else the whole table is read once."""
     sample = dest.dialect.some_of(dest.table, tuple(info.name for info in infos), _SAMPLE)
-    filled = _with_count(infos, dest.session.fetch(f"SELECT {_counts(dest, infos)} FROM ({sample}) t")[0])
+    filled = with_count(infos, dest.session.fetch(f"SELECT {count_lost(dest, infos)} FROM ({sample}) t")[0])
     if rest := [info for info in infos if info.name not in filled]:
-        filled += _with_count(rest, dest.session.fetch(f"SELECT {_counts(dest, rest)} FROM {_target(dest)} t")[0])
+        filled += with_count(rest, dest.session.fetch(f"SELECT {count_lost(dest, rest)} FROM {_target(dest)} t")[0])
     return filled
 
 
@@ -113,17 +113,18 @@ def _target(dest: Destination) -> str:
     return dest.dialect.qualified(dest.table)
 
 
-def _counts(dest: Destination, infos: Sequence[ColumnInfo]) -> str:
-    """Return a select list that counts, for each column, the rows whose value would be lost."""
+def count_lost(dest: Destination, infos: Sequence[ColumnInfo], row: str = "t") -> str:
+    """Return a select list that counts, for each column, the rows (with this alias) whose value would be lost."""
     quote = dest.dialect.quote
-    return ", ".join(f"count(CASE WHEN {_is_lost(quote(info.name), info)} THEN 1 END)" for info in infos)
+    return ", ".join(f"count(CASE WHEN {_is_lost(f'{row}.{quote(info.name)}', info)} THEN 1 END)" for info in infos)
 
 
-def _with_count(infos: Sequence[ColumnInfo], counts: Sequence[int]) -> list[str]:
+def with_count(infos: Sequence[ColumnInfo], counts: Sequence[int]) -> list[str]:
+    """Return the names of the columns whose count is not 0."""
     return [info.name for info, rows in zip(infos, counts, strict=True) if rows]
 
 
-def _is_lost(name: str, info: ColumnInfo) -> str:
+def _is_lost(value: str, info: ColumnInfo) -> str:
     if info.default and _CONSTANT.fullmatch(info.default):
-        return f"t.{name} <> {info.default}"
-    return f"t.{name} IS NOT NULL"
+        return f"{value} <> {info.default}"
+    return f"{value} IS NOT NULL"

@@ -15,7 +15,7 @@ from connections.sdk.errors import StatementStopped
 from connections.sdk.protocols import ReadAgain
 from runs.engine.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.differences import Differences, DifferingKey, SideName, order_type
-from runs.engine.verify.equal_keys import KeyMatcher, pair
+from runs.engine.verify.equal_keys import KeyMatcher, pair_respelled
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue, Leaf, Rows, different_values
 from runs.engine.verify.side import ComparisonSpec, Digest, Side
@@ -182,15 +182,15 @@ class Comparison:
                 result.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
             result.different = self._values(differences.keys("different", limit=EXAMPLES))
             if self._key_matcher.is_needed:
-                pair(differences, self._key_matcher, result, self._spec, is_hash_sample=self._is_hash_sample)
+                pair_respelled(differences, self._key_matcher, result, self._spec, is_hash_sample=self._is_hash_sample)
         return result
 
-    def _read(self, differences: Differences) -> int:
+    def _read(self, differences: Differences) -> None:
         for leaf in self._result.leaves:
             self._pace.wait()
             for name, side in self._sides.items():
                 _add(differences, name, side, leaf)
-        return differences.finish_read()
+        differences.finish_read()
 
     def _values(self, keys: Sequence[DifferingKey]) -> list[DifferentValue]:
         def read_values(segment: Segment, grid: Grid, hashes: Sequence[int]) -> tuple[Rows, Rows]:

@@ -130,8 +130,8 @@ class Differences:
             raise
         self._duckdb.execute("COMMIT")
 
-    def finish_read(self) -> int:
-        """Compare the rows added since the last call; return how many keys differ."""
+    def finish_read(self) -> None:
+        """Compare the rows added since the last call."""
         parts = {
             "latest": _LATEST if self._mark else "",
             "source_rows": self._source_rows,
@@ -139,9 +139,7 @@ class Differences:
         }
         self._duckdb.execute(_JOINED.format(number=self._reads, names=", ".join(self._names), **parts))
         self._create_table()
-        differing = self._fetch_int(f"SELECT count(*) FROM read_{self._reads}")
         self._reads += 1
-        return differing
 
     def unstable(self) -> int:
         """Return how many keys that differ in the last read did not differ in the same way in the read before."""

@@ -99,11 +99,11 @@ class KeyMatcher:
                 [*self._respelled_in(keys[:half], session), *self._respelled_in(keys[half:], session)] if half else []
             )
         spelled = ((keys[int(row[0])], tuple(None if text is None else str(text) for text in row[1:])) for row in rows)
-        return [(mine, theirs) for mine, theirs in spelled if self._is_respelled(mine, theirs)]
+        return [(source, dest) for source, dest in spelled if self._is_respelled(source, dest)]
 
-    def _is_respelled(self, mine: Key, theirs: Key) -> bool:
+    def _is_respelled(self, source: Key, dest: Key) -> bool:
         """Return whether the keys differ only in inexact columns; in others a cast may have truncated or rounded."""
-        pairs = zip(self.form(mine), self.form(theirs), self._columns, strict=True)
+        pairs = zip(self.form(source), self.form(dest), self._columns, strict=True)
         different = [column.dest_name for one, other, column in pairs if one != other]
         return bool(different) and self._inexact.keys() >= set(different)
 
@@ -131,8 +131,8 @@ class KeyMatcher:
         own = [f"d.{dialect.quote(column.dest_name)}" for column in self._columns]
         texts = ", ".join(f"CAST({name} AS text)" for name in own)
         same = " AND ".join(
-            f"{mine}{f' COLLATE {column.collation}' if column.collation else ''} = m.{name}"
-            for mine, name, column in zip(own, names, self._columns, strict=True)
+            f"{dest}{f' COLLATE {column.collation}' if column.collation else ''} = m.{name}"
+            for dest, name, column in zip(own, names, self._columns, strict=True)
         )
         table = dialect.qualified(self._plan.dest_table)
         return (
@@ -148,7 +148,7 @@ class KeyMatcher:
         return f"CAST({value} AS {self._inexact.get(column.dest_name, column.dest_type)})"
 
 
-def pair(
+def pair_respelled(
     differences: Differences,
     equal: KeyMatcher,
     result: ComparisonResult,
@@ -184,7 +184,7 @@ def pair(
     result.respelled = number
     result.missing = [key for key in missing if key.key not in paired_missing][:EXAMPLES]
     result.extra = [key for key in extra if key.key not in paired_extra][:EXAMPLES]
-    examples = [_example(mine, theirs, spec) for mine, theirs in list(pairs.items())[:EXAMPLES]]
+    examples = [_example(source, dest, spec) for source, dest in list(pairs.items())[:EXAMPLES]]
     result.different = [*result.different, *examples][: max(EXAMPLES, len(result.different))]
 
 
@@ -194,30 +194,30 @@ def _paired(
     """Return the destination's spelling of each missing key that it has in another one."""
     unpaired_extra = {equal.form(key.key): key.key for key in extra}
     pairs: dict[Key, Key] = {}
-    mine_by_form: dict[Key, Key] = {}
-    for mine, written in equal.respelled([key.key for key in missing if None not in key.key]):
+    source_by_form: dict[Key, Key] = {}
+    for source, written in equal.respelled([key.key for key in missing if None not in key.key]):
         if spec.one_per_key:
-            raise equal.refusal(f"which of the source's rows is the latest of {_shown(mine)} is decided by its bytes")
-        if mine in pairs:
+            raise equal.refusal(f"which of the source's rows is the latest of {_shown(source)} is decided by its bytes")
+        if source in pairs:
             continue
         form = equal.form(written)
-        if other := mine_by_form.get(form):
-            raise equal.refusal(f"{_shown(other)} and {_shown(mine)} are both at the source")
-        theirs = unpaired_extra.pop(form, written)
-        if theirs is written:
+        if other := source_by_form.get(form):
+            raise equal.refusal(f"{_shown(other)} and {_shown(source)} are both at the source")
+        dest = unpaired_extra.pop(form, written)
+        if dest is written:
             if spec.since_only:
                 # the row was not compared, because its watermark is below --since
                 continue
             if not spec.partial:
-                raise equal.refusal(f"{_shown(mine)} and {_shown(written)} are both at the source")
-        pairs[mine], mine_by_form[form] = theirs, mine
+                raise equal.refusal(f"{_shown(source)} and {_shown(written)} are both at the source")
+        pairs[source], source_by_form[form] = dest, source
     return pairs
 
 
-def _example(mine: Key, theirs: Key, spec: ComparisonSpec) -> DifferentValue:
-    position = next(number for number, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b)
+def _example(source: Key, dest: Key, spec: ComparisonSpec) -> DifferentValue:
+    position = next(number for number, (a, b) in enumerate(zip(source, dest, strict=True)) if a != b)
     name = spec.key_columns[position].dest_name
-    return DifferentValue(key=mine, column=name, source=mine[position], destination=theirs[position])
+    return DifferentValue(key=source, column=name, source=source[position], destination=dest[position])
 
 
 def _shown(key: Key) -> str:

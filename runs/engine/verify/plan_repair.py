@@ -17,8 +17,8 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
     """Return the plan of the repair: an upsert by key without a watermark, followed by the delete of extra rows.
 
     Rows are updated in place, so columns that the query does not fill keep their values. Rows that the module's own
-    runs would not update or delete are not repaired: see `kept`. Raises ConfigurationInvalid when the module has no
-    key, or when the destination does not support deletes.
+    runs would not update or delete are not repaired: see `why_rows_are_kept`. Raises ConfigurationInvalid when the
+    module has no key, or when the destination does not support deletes.
     """
     if not result.spec.key:
         raise ConfigurationInvalid(
@@ -51,7 +51,7 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
     )
 
 
-def kept(plan: Plan, result: VerificationResult) -> str:
+def why_rows_are_kept(plan: Plan, result: VerificationResult) -> str:
     """Return a sentence about the rows that the repair does not change, and why; empty if there are none."""
     counts, advice = result.comparison.counts, ""
     refresh = f"manage.py runmodule {plan.module} --full-refresh"
@@ -79,7 +79,7 @@ def why_useless(plan: Plan, result: VerificationResult) -> str:
     counts = result.comparison.counts
     if counts.missing or (counts.different and part.rewrites) or part.deletes or part.removes_duplicates:
         return ""
-    return kept(plan, result)
+    return why_rows_are_kept(plan, result)
 
 
 def _deletes_extra(plan: Plan) -> bool:

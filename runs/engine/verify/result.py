@@ -93,7 +93,7 @@ def _in_row(
     if source is None or destination is None:
         return []
     return [
-        DifferentValue(key=key.key, column=column.dest_name, source=mine.text, destination=theirs.text)
-        for column, mine, theirs in zip(spec.columns, source, destination, strict=True)
-        if mine.form != theirs.form
+        DifferentValue(key=key.key, column=column.dest_name, source=at_source.text, destination=at_dest.text)
+        for column, at_source, at_dest in zip(spec.columns, source, destination, strict=True)
+        if at_source.form != at_dest.form
     ]

@@ -14,8 +14,8 @@ from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, PipekitE
 from connections.sdk.formatting import counted
 from connections.sdk.records import dataclass
 from runs.engine.destination import Destination
-from runs.engine.events import WatermarkResolved
-from runs.engine.extract.query import base_query
+from runs.engine.events import without_events
+from runs.engine.extract.query import resolved_query
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify import open_sides
@@ -27,7 +27,6 @@ from runs.engine.verify.result import ComparisonResult
 from runs.engine.verify.samples import Sample, choose_sample
 from runs.engine.verify.side import ComparisonSpec, QueryAndTable
 from runs.engine.verify.since import Since, parse_since
-from runs.engine.watermarks.bounds import resolve_named
 
 # the widest range of keys whose differences fit into 64 bits
 _MAX_SPAN = 2**62
@@ -72,7 +71,7 @@ def verify_module(
     TableMissing before the module's first run, and the errors of connecting and reading.
     """
     started = time.monotonic()
-    query = _query(plan)
+    query = without_events(resolved_query(plan))
     with ExitStack() as stack:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
@@ -109,7 +108,7 @@ def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
     try:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
-            described = open_sides.describe(dest, _query(plan))
+            described = open_sides.describe(dest, without_events(resolved_query(plan)))
             try:
                 since = parse_since(options.since, dest, described.info) if options.since else None
                 open_sides.comparison_spec(plan, described, options.columns, since)
@@ -150,14 +149,6 @@ def _warnings(
             f"{counted(result.counts.changing, 'key')} differed only in the last read and could not be read again;"
             " they are not counted, because they were equal before."
         )
-
-
-def _query(plan: Plan) -> str:
-    values: dict[str, str] = {}
-    for event in resolve_named(plan):
-        if isinstance(event, WatermarkResolved):
-            values[event.name] = event.value or ""
-    return base_query(plan, values)
 
 
 def _key_range(dest: Destination, spec: ComparisonSpec) -> tuple[int, int] | None:

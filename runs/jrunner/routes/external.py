@@ -20,8 +20,7 @@ from typing import cast
 
 from connections.registry import connector, dialect_for
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed, InternalError
-from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed
 from connections.sdk.row_counts import TransferResult
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
@@ -66,14 +65,14 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> TransferRe
     """Run the executable. The number of rows is the difference between two counts of the destination table."""
     # the program's state is not visible: it counts as busy while both systems accept connections
     reporter.is_busy = lambda: is_reachable(job.source) and is_reachable(job.destination)
-    before = 0 if job.clear else _count(job.destination, job)
+    before = 0 if job.clear else _count(job)
     _check_claim(job)
     with tempfile.TemporaryDirectory(prefix="jrunner-") as directory:
         query_file = Path(directory) / "query.sql"
         query_file.write_text(job.query, encoding="utf-8")
         argv = command_line(job, str(job.options["external"]), str(query_file))
         _run(argv, passwords(job), reporter, cancellation)
-    written = _count(job.destination, job) - before
+    written = _count(job) - before
     return TransferResult(read=written, written=written, size=0)
 
 
@@ -181,12 +180,7 @@ def _check_claim(job: Job) -> None:
             job.claim.check(session.fetch(job.claim.sql))
 
 
-def _count(parameters: ConnectionParameters, job: Job) -> int:
-    session = connector(parameters.kind, Cap.WRITE).connect(parameters)
-    try:
-        rows = session.fetch(f"SELECT count(*) FROM {dialect_for(parameters).qualified(job.table)}")
-    finally:
-        session.close()
-    if not rows:
-        raise InternalError("The destination did not answer a count.")
+def _count(job: Job) -> int:
+    with contextlib.closing(connector(job.destination.kind, Cap.WRITE).connect(job.destination)) as session:
+        rows = session.fetch(f"SELECT count(*) FROM {dialect_for(job.destination).qualified(job.table)}")
     return int(rows[0][0])

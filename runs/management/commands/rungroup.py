@@ -16,6 +16,7 @@ from runs.cli.find import find_group
 from runs.cli.text import group_run_summary
 from runs.lifecycle import signals
 from runs.lifecycle.cancel import stop_execution
+from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_group_run
 from runs.models import GroupRun
 
@@ -35,8 +36,8 @@ class Command(BaseCommand):
         report = partial(json_report.group_run_not_begun, name)
         group = find_group(name, report=report)
         try:
-            flags = {key: options[key] for key in ("dry_run", "full_refresh")}
-            group_run = launch_group_run(group, **flags)
+            request = RunRequest(dry_run=options["dry_run"], full_refresh=options["full_refresh"])
+            group_run = launch_group_run(group, request)
         except AlreadyRunning as busy:
             raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
         if not options["no_wait"]:

@@ -78,7 +78,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{schedule.name}: {target}, {shorthand.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
-        if schedule.enabled and (since := status.since()) and not (lines := status.our_lines()):
+        if schedule.enabled and (since := status.last_tick_words()) and not (lines := status.crontab_lines()):
             self.stderr.write(f"warning: No tick is running, so no schedule fires: {since}. {status.what_to_do(lines)}")
 
     def _remove(self, target: Target) -> None:

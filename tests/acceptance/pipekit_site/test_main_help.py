@@ -6,14 +6,14 @@ import pytest
 from django.core.management import get_commands
 
 from pipekit_site.cli.help import CommandLine
-from pipekit_site.metadata.migrate import our_apps
+from pipekit_site.metadata.migrate import own_apps
 
 
 def test_every_command_of_pipekit_has_one_line_before_those_of_django() -> None:
     text = CommandLine(["manage.py", "help"]).main_help_text()
     ours, _, others = text.partition("Commands of Django and libraries")
     names = [line.split()[0] for line in ours.splitlines() if line.startswith("  ")]
-    expected = [name for name, app in get_commands().items() if app in our_apps() and name != "carryout"]
+    expected = [name for name, app in get_commands().items() if app in own_apps() and name != "carryout"]
     assert len(expected) > 20
     assert sorted(names) == sorted([*expected, "createsuperuser", "changepassword"])
     assert all(len(line.split(None, 1)[1]) > 10 for line in ours.splitlines() if line.startswith("  "))

@@ -86,9 +86,9 @@ def test_a_signal_before_the_run_has_begun_cancels_it(
     source: Bench, number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
     log = tmp_path / "faults"
-    faults = {"PIPEKIT_FAULTS": "run.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
+    faults = {"PIPEKIT_FAULTS": "run.inserted=stop", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("--json", env=faults)
-    wait_until(lambda: log.exists() and "run.claimed stop" in log.read_text())
+    wait_until(lambda: log.exists() and "run.inserted stop" in log.read_text())
     process.send_signal(number)
     resume_when_stopped(process.pid)
     out, err = process.communicate(timeout=60)

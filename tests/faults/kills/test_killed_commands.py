@@ -148,7 +148,7 @@ def test_a_runmodule_killed_at_any_point_is_finalized_and_the_next_one_publishes
     sweep = Sweep(generator, tmp_path, total, part=part, parts=PARTS)
     sweep.run()
     sweep.check_killed()
-    assert (sweep.all_points[0], sweep.all_points[-1]) == ("run.claimed", "record.ended")
+    assert (sweep.all_points[0], sweep.all_points[-1]) == ("run.inserted", "record.ended")
     # some runs were finalized as successful, others as failed
     assert 0 < sweep.recovered < len(sweep.killed)
 

@@ -23,7 +23,7 @@ from tests.processes.commands import manage, start, wait_until
 
 pytestmark = pytest.mark.matrix
 DUE = dt.datetime(2027, 1, 11, 3, 0, tzinfo=dt.UTC)
-POINTS = ("tick.evaluated", "tick.claimed", "launch.queued", "tick.started", "tick.recorded", "tick.fired")
+POINTS = ("tick.evaluated", "tick.reserved", "launch.queued", "tick.started", "tick.recorded", "tick.fired")
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def test_the_slot_of_a_tick_that_hangs_is_started_by_the_next_tick_and_not_again
     """As on two machines, whose ticks do not share the file lock."""
     log, lock = tmp_path / "faults", Path(os.environ.get("PIPEKIT_DATA_DIR", "")) / "locks" / "tick.lock"
     tick(-1)
-    faults = {"PIPEKIT_FAULTS": "tick.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
+    faults = {"PIPEKIT_FAULTS": "tick.reserved=stop", "PIPEKIT_FAULT_LOG": str(log)}
     hanging = start("tick", "--at", (DUE + dt.timedelta(seconds=20)).isoformat(), **faults)
-    wait_until(lambda: log.exists() and "tick.claimed stop" in log.read_text())
+    wait_until(lambda: log.exists() and "tick.reserved stop" in log.read_text())
     assert Slot.objects.get().outcome == "claimed"
     # the stopped tick keeps its lock on the deleted file
     lock.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ from tests.harness.bench import retry_policy
 plan, retries = pickle.loads(b64decode(sys.stdin.read()))
 policy = retry_policy(max_retries=retries, delay=0.1)
 try:
-    for event in run_with_retries(plan, policy, still_ours=lambda: True):
+    for event in run_with_retries(plan, policy, must_stop=lambda: False):
         if isinstance(event, events.AttemptFailed):
             print("attempt failed:", event.code, event.message.replace("\\n", " "))
 except PipekitError as error:

@@ -57,7 +57,7 @@ def run_with_retries(
     """Execute the plan with retries; return its events and its error."""
     events: list[Event] = []
     try:
-        for event in retry.run_with_retries(plan, POLICY, still_ours=lambda: True):
+        for event in retry.run_with_retries(plan, POLICY, must_stop=lambda: False):
             events.append(event)
             on_event(event)
     except PipekitError as error:

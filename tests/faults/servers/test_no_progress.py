@@ -171,7 +171,7 @@ def test_a_retry_finds_the_commit_of_a_server_that_was_stopped(
     plan = with_timeout(wide(pg_bench).plan(QUERY, strategy=Strategy.APPEND, watermark="k"))
     stopper, run_events = publishing("publish.before_commit"), []
     with stopper.active():
-        for event in run_with_retries(plan, retry_policy(max_retries=2, delay=0), still_ours=lambda: True):
+        for event in run_with_retries(plan, retry_policy(max_retries=2, delay=0), must_stop=lambda: False):
             run_events.append(event)
             if isinstance(event, events.AttemptFailed):
                 stopper.resume()

@@ -56,7 +56,7 @@ def test_an_internal_error_runs_the_failure_hooks(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, retried: bool
 ) -> None:
     monkeypatch.setattr(sync, "transfer_rows", broken)
-    events = run_with_retries(plan, retry_policy(), still_ours=lambda: True) if retried else sync.execute_plan(plan)
+    events = run_with_retries(plan, retry_policy(), must_stop=lambda: False) if retried else sync.execute_plan(plan)
     with pytest.raises(ZeroDivisionError):
         list(events)
     assert bench.rows("SELECT event FROM hook_log ORDER BY 1") == [("always",), ("failure",)]

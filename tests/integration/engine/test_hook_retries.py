@@ -60,8 +60,8 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda name, times=1: left.update({name: times})
 
 
-def retried(plan: Plan, *, is_ours: bool = True) -> Iterator[Event]:
-    return run_with_retries(plan, retry_policy(delay=0), still_ours=lambda: is_ours)
+def retried(plan: Plan, *, must_stop: bool = False) -> Iterator[Event]:
+    return run_with_retries(plan, retry_policy(delay=0), must_stop=lambda: must_stop)
 
 
 @pytest.mark.parametrize("key_sync", [False, True])
@@ -119,7 +119,7 @@ def test_the_error_of_a_final_hook_after_a_failure_does_not_say_that_rows_are_pu
 
 @pytest.mark.parametrize("error", [ConnectionLost("reset"), QueryInvalid("wrong"), ZeroDivisionError()])
 @pytest.mark.parametrize("is_retried", [False, True])
-def test_a_failed_run_that_is_no_longer_ours_executes_no_failure_hooks(
+def test_a_failed_run_that_must_stop_executes_no_failure_hooks(
     numbers: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception, is_retried: bool
 ) -> None:
     def fail(*arguments: Any) -> Iterator[Event]:
@@ -127,8 +127,8 @@ def test_a_failed_run_that_is_no_longer_ours_executes_no_failure_hooks(
 
     monkeypatch.setattr(sync, "transfer_rows", fail)
     plan = plan_with(numbers, hook(numbers, "failure", RunOn.FAILURE), hook(numbers, "always", RunOn.ALWAYS))
-    with pytest.raises(sync.Disowned) as caught:
-        list(retried(plan, is_ours=False) if is_retried else sync.execute_plan(plan, still_ours=lambda: False))
+    with pytest.raises(sync.RunStopped) as caught:
+        list(retried(plan, must_stop=True) if is_retried else sync.execute_plan(plan, must_stop=lambda: True))
     assert caught.value.__cause__ is error
     assert logged(numbers) == []
 

@@ -75,7 +75,7 @@ class Backend:
         )
 
     def is_busy(self) -> bool:
-        """Return whether the server reports that the session is active, and waits neither for us nor for a lock.
+        """Return whether the server reports that the session is active, waiting neither for its client nor for a lock.
 
         If the session is not known to the server (behind a pooler, or one of several servers), it counts as busy as
         long as the server accepts connections.

@@ -80,7 +80,7 @@ def test_the_next_attempt_stages_the_rows_for_the_altered_table(pg_bench: Bench)
     altered = False
     plan = _plan(bench, Strategy.FULL)
     reported: list[events.Event] = []
-    for event in run_with_retries(plan, retry_policy(delay=0), still_ours=lambda: True):
+    for event in run_with_retries(plan, retry_policy(delay=0), must_stop=lambda: False):
         reported.append(event)
         if isinstance(event, events.StepFinished) and event.step == "transfer" and not altered:
             altered = True

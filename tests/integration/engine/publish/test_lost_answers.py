@@ -101,7 +101,7 @@ def test_a_run_has_the_statements_and_warnings_of_the_attempt_whose_commit_a_ret
     unreachable_once(monkeypatch)
     run = RunFactory.create(status="running", pid=1, log_path="runs/lost-answer.log")
     with Recorder(run) as recorder:
-        for event in run_with_retries(plan, retry_policy(delay=0), still_ours=lambda: True):
+        for event in run_with_retries(plan, retry_policy(delay=0), must_stop=lambda: False):
             recorder.record(event)
     stored = Run.objects.get()
     assert (stored.status, stored.attempt, stored.deleted) == ("success", 2, 80 if kind != "publish" else 100)

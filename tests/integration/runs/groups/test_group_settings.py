@@ -1,4 +1,4 @@
-"""A group run whose settings cannot be read ends with that error, or reads them again."""
+"""A group run that fails before its members: by settings that cannot be read, or by an error of Pipekit itself."""
 
 from __future__ import annotations
 
@@ -45,3 +45,14 @@ def test_the_settings_are_read_again_while_the_metadata_is_unavailable(
     monkeypatch.setattr(groups, "current_settings", unavailable_once)
     execute_group_run(group_run)
     assert (GroupRun.objects.get().status, len(calls)) == ("success", 2)
+
+
+def test_an_internal_error_is_reported_as_one_and_logged_with_its_traceback(
+    group_run: GroupRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "current_settings", lambda: 1 // 0)
+    execute_group_run(group_run)
+    error = GroupRun.objects.get().error or {}
+    assert error["message"].startswith("Internal error in Pipekit: ZeroDivisionError: ")
+    assert "The group run's log has the traceback" in error["hint"]
+    assert "Traceback (most recent call last)" in group_run.log_file.read_text()

@@ -11,6 +11,7 @@ import pytest
 
 from connections.models import Connection
 from modules.models import Group, Module
+from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_group_run
 from runs.models import Run
 from tests.harness.bench import Bench
@@ -65,7 +66,7 @@ def test_members_of_the_same_order_run_in_parallel_up_to_the_limit(
         member(f"m{number}", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s", order=1)
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
     with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, block_queries(pg_bench.source.url):
-        group_run = launch_group_run(Group.objects.get())
+        group_run = launch_group_run(Group.objects.get(), RunRequest())
         wait_until(lambda: observer.execute(waiting).fetchone() == (2,))
         # a third run would start within this time
         time.sleep(3)
@@ -85,7 +86,7 @@ def test_members_wait_while_earlier_runs_use_their_connection_up_to_its_limit(
     Connection.objects.filter(source_modules__isnull=False).update(max_parallel=1)
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
     with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, block_queries(pg_bench.source.url):
-        group_run = launch_group_run(Group.objects.get())
+        group_run = launch_group_run(Group.objects.get(), RunRequest())
         wait_until(lambda: "max_parallel is 1: runs" in "".join(map(_log_of, Run.objects.order_by("pk")[2:])))
         wait_until(lambda: observer.execute(waiting).fetchone() == (1,))
         # a second transfer would start within this time

@@ -48,9 +48,9 @@ def transferring(group_run: GroupRun, runs: int = 1) -> Callable[[], bool]:
 
 def test_a_group_has_one_run_at_a_time(group: Group, member: Member) -> None:
     member("slow", SLOW)
-    group_run = launch_group_run(group)
+    group_run = launch_group_run(group, RunRequest())
     with pytest.raises(AlreadyRunning) as refused:
-        launch_group_run(group)
+        launch_group_run(group, RunRequest())
     assert refused.value.detail == str(group_run.pk)
     done = manage("rungroup", "nightly")
     assert done.code == 4
@@ -66,7 +66,7 @@ def test_cancelling_a_group_run_ends_every_member_and_starts_no_more(
     member("a", SLOW, order=1)
     member("b", SLOW, order=1)
     member("never", order=2)
-    group_run = launch_group_run(Group.objects.get(), trigger="api")
+    group_run = launch_group_run(Group.objects.get(), RunRequest(trigger="api"))
     wait_until(transferring(group_run, 2))
     done = manage("cancelrun", "--group-run", str(group_run.pk))
     assert (done.code, done.out.strip()) == (0, f"group run {group_run.pk}: cancelled"), done.err
@@ -83,7 +83,7 @@ def test_cancelling_a_group_run_ends_every_member_and_starts_no_more(
 def test_one_signal_to_the_process_of_a_group_run_cancels_it(group: Group, member: Member) -> None:
     member("a", SLOW)
     member("never")
-    group_run = launch_group_run(group)
+    group_run = launch_group_run(group, RunRequest())
     wait_until(transferring(group_run))
     group_run.refresh_from_db()
     os.kill(group_run.pid or 0, signal.SIGTERM)
@@ -126,7 +126,7 @@ def test_a_group_run_whose_process_was_killed_is_finalized_once_its_members_have
     member("a", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s")
     member("never")
     with block_queries(pg_bench.source.url):
-        group_run = launch_group_run(group)
+        group_run = launch_group_run(group, RunRequest())
         wait_until(transferring(group_run))
         group_run.refresh_from_db()
         os.kill(group_run.pid or 0, signal.SIGKILL)
@@ -152,7 +152,7 @@ def test_a_member_that_is_disabled_or_deleted_while_the_group_runs_is_skipped(
         member("changed", BAD),
     )
     with block_queries(pg_bench.source.url):
-        group_run = launch_group_run(group)
+        group_run = launch_group_run(group, RunRequest())
         wait_until(transferring(group_run))
         Module.objects.filter(pk=disabled.pk).update(enabled=False)
         deleted.delete()
@@ -192,7 +192,7 @@ def test_a_group_run_succeeds_though_the_metadata_is_locked_for_34_seconds(
     member("b")
     with ExitStack() as gate:
         gate.enter_context(block_queries(pg_bench.source.url))
-        group_run = launch_group_run(group)
+        group_run = launch_group_run(group, RunRequest())
         wait_until(transferring(group_run))
         with locked_metadata():
             gate.close()
@@ -208,19 +208,19 @@ def test_a_group_cannot_start_again_while_a_member_of_its_killed_run_is_still_ru
     group: Group, member: Member, pg_bench: Bench
 ) -> None:
     member("a", SLOW)
-    group_run = launch_group_run(group)
+    group_run = launch_group_run(group, RunRequest())
     wait_until(transferring(group_run))
     group_run.refresh_from_db()
     os.kill(group_run.pid or 0, signal.SIGKILL)
     wait_until(lambda: not alive(group_run.pid))
     with pytest.raises(AlreadyRunning):
-        launch_group_run(group)
+        launch_group_run(group, RunRequest())
     (run,) = group_run.runs.all()
     os.kill(run.pid or 0, signal.SIGKILL)
     wait_until(lambda: not alive(run.pid))
     # launching finalizes both, without a tick
     Module.objects.update(source_query=GOOD)
-    again = launch_group_run(group)
+    again = launch_group_run(group, RunRequest())
     group_run.refresh_from_db()
     run.refresh_from_db()
     assert (group_run.status, (run.error or {})["code"]) == ("error", "lost")
