@@ -80,7 +80,7 @@ def verify_module(
             spec = open_sides.comparison_spec(plan, described, options.columns, since)
             inexact = inexact_key_columns(plan, spec.key_columns, session) if spec.key else {}
             key_range = _key_range(dest, spec)
-            sample = options.same or (_sample(dest, options, key_range, log) if options.sample else None)
+            sample = options.same or (_sample(dest, options, spec, since, log) if options.sample else None)
         both = open_sides.open_sides(plan, described, spec, since, stack)
         log(both.why)
         comparison = Comparison(
@@ -151,19 +151,28 @@ def _warnings(
         )
 
 
-def _key_range(dest: Destination, spec: ComparisonSpec) -> tuple[int, int] | None:
-    """Return the lowest key of the destination and one more than its highest; None if there are no ranges."""
+def _key_range(dest: Destination, spec: ComparisonSpec, since: Since | None = None) -> tuple[int, int] | None:
+    """Return the lowest key of the destination and one more than its highest; None if there are no ranges.
+
+    With ``since``, only its rows count.
+    """
     if spec.range_column is None:
         return None
-    dialect, name = dest.dialect, spec.columns[spec.range_column].dest_name
+    name, selected = spec.columns[spec.range_column].dest_name, _selected(dest, since)
     # two queries, each of which reads one end of an index
     low, high = (
-        dest.session.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(dest.table)}")[0][0]
+        dest.session.fetch(f"SELECT {function}({dest.dialect.quote(name)}) FROM {selected}")[0][0]
         for function in ("min", "max")
     )
     if low is None or not (_is_whole(low) and _is_whole(high)) or int(high) - int(low) > _MAX_SPAN:
         return None
     return int(low), int(high) + 1
+
+
+def _selected(dest: Destination, since: Since | None) -> str:
+    """Return the destination table with the condition of ``since``, for the FROM clause of a query."""
+    table = dest.dialect.qualified(dest.table)
+    return f"{table} WHERE {since.condition(dest.dialect.quote(since.column), dest.dialect)}" if since else table
 
 
 def _is_whole(value: Any) -> bool:
@@ -172,9 +181,11 @@ def _is_whole(value: Any) -> bool:
 
 
 def _sample(
-    dest: Destination, options: Options, key_range: tuple[int, int] | None, log: Callable[[str], None]
+    dest: Destination, options: Options, spec: ComparisonSpec, since: Since | None, log: Callable[[str], None]
 ) -> Sample | None:
-    present = dest.count(dest.table)
+    """Return a sample of the rows that ``since`` selects; None if all of them are to be compared."""
+    present = dest.fetch_int(f"SELECT count(*) FROM {_selected(dest, since)}")
+    key_range = _key_range(dest, spec, since)
     sample = choose_sample(key_range, options.sample, present, per_second=options.pace.per_second)
     if sample is None:
         log(f"comparing all {counted(present)}: no more work than a sample of {options.sample:,}")

@@ -1,4 +1,4 @@
-"""Verifying a sample again compares the same rows, not other random ones."""
+"""Samples of a verification: their rows are those that other options select, and can be compared again."""
 
 from __future__ import annotations
 
@@ -34,3 +34,26 @@ def test_a_sample_can_be_compared_again(bench: Bench, key: str) -> None:
     assert second.sample == first.sample
     assert second.comparison.missing == first.comparison.missing
     assert second.comparison.counts == first.comparison.counts
+
+
+@pytest.mark.parametrize("key", ["id", "name"])
+def test_a_sample_is_of_the_rows_since_a_value(bench: Bench, key: str) -> None:
+    bench.at_source(
+        "CREATE TABLE s (id INTEGER, name TEXT)",
+        "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " SELECT i, 'name ' || i FROM n",
+    )
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t AS SELECT i AS id, 'name ' || i AS name FROM generate_series(1, 20000) i",
+        "UPDATE sync.t SET name = name || ' altered' WHERE id > 19000",
+    )
+    plan = bench.plan(
+        "SELECT id AS id, name AS name FROM s", strategy=Strategy.UPSERT, merge_key=(key,), watermark="id"
+    )
+    result = verify_module(plan, Options(since="19001", sample=100, pace=fast_pace())).comparison
+    assert 50 < result.source_rows < 200
+    differing = result.counts.different if key == "id" else result.counts.missing
+    assert differing == result.source_rows
+    everything = verify_module(plan, Options(since="19001", sample=5000, pace=fast_pace())).comparison
+    assert everything.source_rows == 1000
