@@ -8,6 +8,9 @@ from modules.models import Module
 from runs.admin import formatting
 from runs.models import Run, Verification
 from runs.process import identity
+
+# registers how the admin shows a schedule that started a run
+from scheduling import admin as admin
 from scheduling.models import Action, Slot, SlotOutcome
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
 from tests.integration.scheduling.simulated_time import MINUTE, START, play, schedule
