@@ -86,7 +86,6 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     if not rows:
         return None
     keys = session.fetch(_query("unique_keys"), name)
-    collations = dict(session.fetch(_query("collations"), name))
     kind, may_fill, updatable = rows[0][-3:]
     return TableInfo(
         name=TableName(*name),
@@ -97,9 +96,9 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
                 generated=bool(generated),
                 identity=_IDENTITIES.get(identity, ""),
                 default=default,
-                collation=collations.get(name, ""),
+                collation=collation,
             )
-            for name, native, nullable, typtype, base, _, identity, generated, default, *_ in rows
+            for name, native, nullable, typtype, base, _, identity, generated, default, collation, *_ in rows
         ),
         primary_key=next((tuple(columns) for primary, columns, _ in keys if primary), ()),
         unique_keys=tuple(tuple(columns) for _, columns, _ in keys),
