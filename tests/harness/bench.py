@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
 from runs.engine.retry import RetryPolicy
 from runs.engine.sync import execute_plan
+from tests.harness.kept_sessions import session_for
 
 Rows = list[tuple[Any, ...]]
 
@@ -85,17 +85,11 @@ class Bench:
 
 
 def _execute(parameters: ConnectionParameters, statements: Iterable[str]) -> None:
-    session = registry.connector(parameters.kind).connect(parameters)
-    try:
+    with session_for(parameters) as session:
         for sql in statements:
             session.execute(sql)
-    finally:
-        session.close()
 
 
 def fetch(parameters: ConnectionParameters, sql: str) -> Rows:
-    session = registry.connector(parameters.kind).connect(parameters)
-    try:
+    with session_for(parameters) as session:
         return session.fetch(sql)
-    finally:
-        session.close()

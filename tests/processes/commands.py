@@ -18,6 +18,7 @@ import psutil
 import psycopg
 from django.core.management import call_command, get_commands, load_command_class
 
+from tests.harness.kept_sessions import APPLICATION_NAME
 from tests.processes import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,11 +125,12 @@ def is_jrunner(pid: int) -> bool:
 
 
 def backends(url: str) -> int:
-    """Return the number of the database's sessions, except for the one that counts them."""
+    """Return the number of the database's sessions, except for the one that counts them and those that tests keep."""
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
+            " AND backend_type = 'client backend' AND application_name <> %s",
+            (APPLICATION_NAME,),
         ).fetchone()
     assert row
     return int(row[0])
