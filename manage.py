@@ -13,6 +13,8 @@ from connections.management.exit_codes import ExitCode
 from connections.sdk.process_memory import keep_private
 from pipekit_site.cli import command_line
 
+_HINT = "Correct it where it is set: pipekit_site/docs/configuration.md describes each key and variable."
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipekit_site.settings")
@@ -21,13 +23,14 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import get_commands
 
+        from connections.management.base import error_text
         from pipekit_site.cli import help
     except ImportError as error:
         raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
     try:
         settings.INSTALLED_APPS  # noqa: B018 - loads the settings now, before a command hides their error
     except ImproperlyConfigured as error:
-        print(error, file=sys.stderr)
+        print(error_text({"code": "configuration_invalid", "message": str(error), "hint": _HINT}), file=sys.stderr)
         raise SystemExit(ExitCode.USAGE) from None
     if len(sys.argv) > 1:
         import django
