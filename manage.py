@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from connections.management.exit_codes import ExitCode
@@ -38,11 +38,26 @@ def main() -> None:
         from pipekit_site.metadata import errors, migrate
 
         django.setup()
-        with errors.exit_on_error(), _usage(known={*get_commands(), "help", "version"}):
+        with errors.exit_on_error(_report), _usage(known={*get_commands(), "help", "version"}):
             migrate.prepare_for(sys.argv[1])
             help.CommandLine(sys.argv).execute()
         return
     help.CommandLine(sys.argv).execute()
+
+
+def _report(error: Mapping[str, str]) -> None:
+    """Write an error that ends the command; a command of Pipekit may also write it as JSON."""
+    from django.core.management import get_commands, load_command_class
+
+    from connections.management.base import BaseCommand, error_text
+
+    name = sys.argv[1]
+    app = get_commands().get(name)
+    command = load_command_class(app, name) if isinstance(app, str) else app
+    if isinstance(command, BaseCommand):
+        command.write_failure(error, sys.argv[2:])
+    else:
+        print(error_text(error), file=sys.stderr)
 
 
 @contextmanager

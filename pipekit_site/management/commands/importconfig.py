@@ -18,6 +18,7 @@ from connections.sdk.files.path_problem import advice_for_given, path_problem
 from pipekit_site import import_export
 from pipekit_site.configfile.apply_sections import Changes
 from pipekit_site.configfile.document import MAX_BYTES
+from pipekit_site.metadata import errors
 from runs import importconfig_warnings
 
 
@@ -36,6 +37,8 @@ class Command(BaseCommand):
         try:
             result = import_export.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
         except DatabaseError as error:
+            if errors.is_damage(error):
+                raise errors.from_database_error(error) from None
             raise CommandFailed(
                 f"The metadata database refused the import: {error}.",
                 hint="manage.py doctor",
