@@ -55,9 +55,11 @@ def test_a_missing_secret_is_named_and_no_connection_is_opened(
 ) -> None:
     parameters = ConnectionParameters(kind="postgresql", url=database_url, name="warehouse")
     save_connection(parameters, password="$NO_SUCH_SECRET_HERE")
-    code, out, _ = run("warehouse", "--json")
+    code, out, err = run("warehouse", "--json")
     data = json.loads(out)
     assert (code, data["error"]["code"]) == (1, "secret_missing")
+    assert "error: warehouse: The secret NO_SUCH_SECRET_HERE is not set.\nfix:   manage.py secrets set NO_SUCH_" in err
+    assert "the environment variable NO_SUCH_SECRET_HERE" in err
     assert [step["name"] for step in data["steps"]] == ["secret"]
     assert "NO_SUCH_SECRET_HERE" in data["error"]["message"] + data["error"]["hint"]
 
