@@ -6,12 +6,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from connections.management.exit_codes import ExitCode
 from connections.sdk.process_memory import keep_private
 from pipekit_site.cli import command_line
+
+_HINT = "Correct it where it is set: pipekit_site/docs/configuration.md describes each key and variable."
 
 
 def main() -> None:
@@ -21,13 +23,14 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import get_commands
 
+        from connections.management.base import error_text
         from pipekit_site.cli import help
     except ImportError as error:
         raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
     try:
         settings.INSTALLED_APPS  # noqa: B018 - loads the settings now, before a command hides their error
     except ImproperlyConfigured as error:
-        print(error, file=sys.stderr)
+        print(error_text({"code": "configuration_invalid", "message": str(error), "hint": _HINT}), file=sys.stderr)
         raise SystemExit(ExitCode.USAGE) from None
     if len(sys.argv) > 1:
         import django
@@ -35,11 +38,26 @@ def main() -> None:
         from pipekit_site.metadata import errors, migrate
 
         django.setup()
-        with errors.exit_on_error(), _usage(known={*get_commands(), "help", "version"}):
+        with errors.exit_on_error(_report), _usage(known={*get_commands(), "help", "version"}):
             migrate.prepare_for(sys.argv[1])
             help.CommandLine(sys.argv).execute()
         return
     help.CommandLine(sys.argv).execute()
+
+
+def _report(error: Mapping[str, str]) -> None:
+    """Write an error that ends the command; a command of Pipekit may also write it as JSON."""
+    from django.core.management import get_commands, load_command_class
+
+    from connections.management.base import BaseCommand, error_text
+
+    name = sys.argv[1]
+    app = get_commands().get(name)
+    command = load_command_class(app, name) if isinstance(app, str) else app
+    if isinstance(command, BaseCommand):
+        command.write_failure(error, sys.argv[2:])
+    else:
+        print(error_text(error), file=sys.stderr)
 
 
 @contextmanager

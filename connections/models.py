@@ -202,7 +202,14 @@ class Connection(Timestamped):
         Raises SecretMissing if a secret is not set, or its reference was entered for another target.
         """
         self.check_binding()
-        resolve = store().resolve
+
+        def resolve(reference: str) -> str:
+            try:
+                return store().resolve(reference)
+            except PipekitError as error:
+                error.reword(f"{self.name}: {error.message}")
+                raise
+
         return ConnectionParameters(
             kind=self.driver.kind,
             url=self.jdbc_url,

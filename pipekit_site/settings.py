@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "pipekit_site.logins.middleware.LoginThrottleMiddleware",
+    "pipekit_site.metadata.middleware.MetadataUnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "pipekit_site.urls"

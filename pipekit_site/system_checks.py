@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 
 from connections.secrets.references import SecretStore
 from pipekit_site.config.config import VARIABLES, Config
+from pipekit_site.metadata import errors
 
 # the pragmas that `settings` sets, with the values that SQLite returns for them
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
@@ -79,11 +80,8 @@ def _sqlite_pragmas(config: Config) -> Iterator[CheckMessage]:
     try:
         pragmas = _read_pragmas()
     except DatabaseError as error:
-        yield Error(
-            f"The metadata database {config.database} cannot be opened: {error}.",
-            hint="Check the file's owner and mode, and whether the disk is full.",
-            id="pipekit.E003",
-        )
+        unavailable = errors.from_database_error(error)
+        yield Error(unavailable.message, hint=unavailable.hint, id="pipekit.E003")
         return
     wrong = {name: value for name, value in pragmas.items() if value != _PRAGMAS[name]}
     if wrong:

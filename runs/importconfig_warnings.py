@@ -63,7 +63,7 @@ def _from_destination(connection: Connection, modules: list[Module], deadline: f
         # a new destination has nothing to reset; a missing secret is expected, as secrets are set after an import
         pass
     except PipekitError as error:
-        yield f"{_names(left)}: {_unknown(left)} is not known. {error.message}"
+        yield f"{_names(left)}: the columns of {_whose(left)} were not checked. {error.message}"
     yield from _from_configuration(left)
 
 
@@ -74,12 +74,6 @@ def _names(modules: list[Module]) -> str:
 
 def _whose(modules: list[Module]) -> str:
     return "its destination" if len(modules) == 1 else "their destinations"
-
-
-def _unknown(modules: list[Module]) -> str:
-    if any(traits_of(module.merge_strategy).replaces_matches for module in modules):
-        return f"which columns of {_whose(modules)} are reset"
-    return f"whether {_whose(modules)} {'has' if len(modules) == 1 else 'have'} the columns of the query"
 
 
 def _from_configuration(modules: Iterable[Module]) -> Iterator[str]:

@@ -21,6 +21,10 @@ NOT_PERMITTED = (
     "Writing a reference to a secret, or changing where one is sent (kind, host, port, user, TLS), takes the permission"
     " “Can write references to secrets”. Ask a user who has it, or leave the password empty."
 )
+URL_HELP = (
+    "Without user name and password, such as jdbc:postgresql://host:5432/dw, on a server's socket"
+    " postgresql:///dw?host=/run/postgresql, or jdbc:sqlite:/data/erp.db. The guide Kinds of systems lists all forms."
+)
 
 
 class ReferenceWidget(UnfoldAdminTextInputWidget):
@@ -48,6 +52,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Connection
         fields = "__all__"  # noqa: DJ007 - the admin's fieldsets say which
+        help_texts = {"jdbc_url": URL_HELP}
         widgets = {"password": ReferenceWidget, "options": JsonWidget({"rows": 4})}
 
     def _post_clean(self) -> None:

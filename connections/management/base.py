@@ -11,15 +11,17 @@ import argparse
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Literal, NoReturn
 
+from django.core.checks import run_checks
 from django.core.management.base import BaseCommand as DjangoCommand
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, SystemCheckError
 
 from connections.management.exit_codes import ExitCode
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.sdk.formatting import indented
 
 # of continuation lines of an error
@@ -27,10 +29,7 @@ _INDENT = " " * 7
 
 
 class CommandFailed(CommandError):
-    """A CommandError with hint, detail, error code and exit code.
-
-    ``report`` returns the JSON object that a command with ``--json`` prints in this case, from the error's fields.
-    """
+    """A CommandError with hint, detail, error code and exit code."""
 
     def __init__(
         self,
@@ -40,11 +39,9 @@ class CommandFailed(CommandError):
         code: str,
         detail: str = "",
         returncode: int = ExitCode.USAGE,
-        report: Callable[[Mapping[str, str]], object] | None = None,
     ) -> None:
         super().__init__(f"{message} {hint} {detail}".strip(), returncode=returncode)
         self.details = {"code": code, "message": message, "hint": hint, "detail": detail}
-        self.report = None if report is None else report(self.details)
 
     @classmethod
     def of(cls, error: PipekitError | Mapping[str, str], **options: Any) -> CommandFailed:
@@ -58,14 +55,27 @@ class BaseCommand(DjangoCommand):
     """A command that runs only the checks of the installation (files, permissions, variables) before it.
 
     It raises a `PipekitError` or `CommandFailed` for an error, which is printed to stderr as message, hint, detail and
-    code. ``handle`` sets ``exit_code`` where a command that worked has a result for which it is not 0. Callers from
-    Python catch CommandFailed.
+    code; with ``--json`` also to stdout, as `failure_as_json` returns it. ``handle`` sets ``exit_code`` where a command
+    that worked has a result for which it is not 0. Callers from Python catch CommandFailed.
     """
 
     requires_system_checks: list[str] | Literal["__all__"] = ["pipekit"]
     # the exit code for a PipekitError of a class; 1 for all others
     error_exit_codes: ClassVar[Mapping[type[PipekitError], int]] = {}
     exit_code: int = ExitCode.DONE
+    # of the command line; empty if it is called from Python
+    _words: Sequence[str] = ()
+
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        """Return what the command prints with ``--json`` for an error before it had a result; None for nothing.
+
+        ``options`` has no other key than ``json`` if the arguments were not accepted.
+        """
+        return None
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self._words = argv[2:]
+        super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **options)
@@ -77,7 +87,8 @@ class BaseCommand(DjangoCommand):
     def _refuse(self, program: str, message: str) -> NoReturn:
         """Report arguments that argparse does not accept in the form of all errors, instead of its own."""
         text = f"{message[:1].upper()}{message[1:].rstrip('.')}."
-        self.write_error({"code": "usage", "message": text, "hint": f"{program} --help shows what it takes."})
+        hint = f"{program} --help shows what it takes."
+        self._write_failure({"code": "usage", "message": text, "hint": hint, "detail": ""}, _not_parsed(self._words))
         sys.exit(ExitCode.USAGE)
 
     def execute(self, *arguments: Any, **options: Any) -> str | None:
@@ -86,13 +97,22 @@ class BaseCommand(DjangoCommand):
         except CommandFailed as failed:
             if options.get("traceback") or not self._called_from_command_line:  # type: ignore[attr-defined]
                 raise
-            if options.get("json") and failed.report is not None:
-                self.write_result(json.dumps(failed.report))
-            self.write_error(failed.details)
+            self._write_failure(failed.details, options)
             sys.exit(failed.returncode)
         if self.exit_code:
             sys.exit(self.exit_code)
         return output
+
+    def check(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super().check(*arguments, **options)
+        except SystemCheckError as error:
+            problems = [problem for problem in run_checks(tags=options.get("tags")) if problem.is_serious()]
+            if not problems:
+                raise
+            message = "\n".join(str(problem.msg) for problem in problems)
+            hint = "\n".join(str(problem.hint) for problem in problems if problem.hint)
+            raise CommandFailed(message, hint=hint, code=ConfigurationInvalid.code) from error
 
     def _execute(self, *arguments: Any, **options: Any) -> str | None:
         try:
@@ -112,9 +132,27 @@ class BaseCommand(DjangoCommand):
         except OSError as failure:
             self.stderr.write(f"error: The result could not be written to stdout: {failure.strerror}.")
 
+    def write_failure(self, error: Mapping[str, str], words: Sequence[str]) -> None:
+        """Write an error that was raised outside of the command, whose arguments are ``words``."""
+        options: Mapping[str, Any] = _not_parsed(words)
+        if options["json"]:
+            with suppress(CommandError, SystemExit):
+                options = vars(self.create_parser("", "").parse_args(list(words)))
+        self._write_failure(error, options)
+
+    def _write_failure(self, error: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        if options.get("json") and (failure := self.failure_as_json(error, options)) is not None:
+            self.write_result(json.dumps(failure))
+        self.write_error(error)
+
     def write_error(self, fields: Mapping[str, str]) -> None:
         """Write an error, as ``PipekitError.as_dict()`` returns it, to stderr."""
         self.stderr.write(error_text(fields))
+
+
+def _not_parsed(words: Sequence[str]) -> dict[str, Any]:
+    """Return the options as far as they are known without parsing the arguments."""
+    return {"json": "--json" in words}
 
 
 def _with_subparsers(parser: ArgumentParser) -> Iterator[ArgumentParser]:

@@ -14,6 +14,7 @@ from connections import registry
 from connections.probe import health_check, network
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, PermissionDenied
+from connections.sdk.files.session import check_exists
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
 from connections.sdk.schema import TableName
@@ -119,8 +120,10 @@ def _read(state: State) -> str:
 
 
 def _new_file(state: State) -> str:
-    directory = Path(state.url.path).absolute().parent
-    if not directory.is_dir() or not os.access(directory, os.W_OK):
+    path = Path(state.url.path).absolute()
+    check_exists(path, f"{state.parameters.name or state.parameters.kind}:", create=True)
+    directory = path.parent
+    if not os.access(directory, os.W_OK):
         raise PermissionDenied(
             f"{state.url.path} does not exist and cannot be created.", hint=f"Check that {directory} is writable."
         )

@@ -95,7 +95,7 @@ class SecretStore:
 
     def _searched(self, name: str) -> str:
         """Return a sentence with the places that were searched for a secret."""
-        file = "no secrets file is set" if self.path is None else str(self.path)
+        file = "no secrets file is set" if self.path is None else f"the file {self.path}"
         if self.path is not None and not self.path.exists():
             file += " (which does not exist)"
         if is_owned(name):
@@ -107,7 +107,8 @@ class SecretStore:
                 " name it in secret_environment of config.yaml."
             )
         bad = ", ".join(map(str, self._file().bad_lines))
-        return f"Looked in: {file}; the environment." + (f" Invalid lines of the file: {bad}." if bad else "")
+        invalid = f" Invalid lines of the file: {bad}." if bad else ""
+        return f"Looked in: {file}; the environment variable {name}.{invalid}"
 
 
 def name_of(reference: str) -> str:

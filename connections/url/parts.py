@@ -78,6 +78,8 @@ def host(text: str) -> str:
         raise _several_hosts()
     if text.startswith("[") and text.endswith("]"):
         return _address(text[1:-1])
+    if not text:
+        raise UrlInvalid("The URL names no host.", hint="")
     if not _HOST.fullmatch(text):
         raise UrlInvalid(
             "The host in the URL is not a host name or an IP address.",

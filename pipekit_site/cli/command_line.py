@@ -6,7 +6,6 @@ before Django is set up.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
 from connections.management.exit_codes import ExitCode
+from connections.sdk.files.path_problem import advice
 from connections.sdk.formatting import visible
 
 
@@ -83,19 +83,11 @@ def _open_missing() -> None:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return f"error: {place}{error.strerror}.\nfix:   {_advice(error)}"
+        return f"error: {place}{error.strerror}.\nfix:   {advice(error)}"
     # errors of settings and connections may contain a password
     text = _redacted(f"{type(error).__name__}: {error}")
     fix = "Report it, with the output of the same command with --traceback."
     return f"error: Pipekit failed unexpectedly: {text}\nfix:   {fix}"
-
-
-def _advice(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free space on that disk."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "Run as the user that owns the data directory, on a writable disk."
-    return "Check that file or directory, and run manage.py doctor."
 
 
 def _redacted(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from connections.sdk.files.path_problem import path_problem
 from connections.sdk.records import dataclass
 from pipekit_site.config import values
 from pipekit_site.config.values import ConfigValue
@@ -133,7 +134,9 @@ def _config_file(problems: list[str]) -> Path:
     if "PIPEKIT_CONFIG" in _ENV.ENVIRON:
         file = _absolute(_ENV.ENVIRON["PIPEKIT_CONFIG"], BASE_DIR)
         if not file.is_file():
-            problems.append(f"  PIPEKIT_CONFIG: there is no file {file}; expected the path of a YAML file.")
+            problem = path_problem(file)
+            found = f"{file} {problem}" if problem else f"there is no file {file}"
+            problems.append(f"  PIPEKIT_CONFIG: {found}; expected the path of a YAML file.")
         return file
     return _absolute(_ENV.ENVIRON.get("PIPEKIT_DATA_DIR") or "var", BASE_DIR) / "config.yaml"
 
@@ -141,6 +144,9 @@ def _config_file(problems: list[str]) -> Path:
 def _from_file(file: Path, problems: list[str]) -> dict[str, ConfigValue]:
     try:
         if not file.is_file():
+            # PIPEKIT_CONFIG has been reported; the file of the data directory need not exist
+            if "PIPEKIT_CONFIG" not in _ENV.ENVIRON and (problem := path_problem(file)):
+                problems.append(f"  {file} {problem}; expected a YAML file.")
             return {}
         # imported late: most installations have no file, and the YAML parser takes long to load
         from pipekit_site.config.file import read

@@ -57,7 +57,9 @@ def compose(data: bytes, name: str) -> yaml.MappingNode:
     try:
         node = strict_yaml.compose(data, _Loader)
     except strict_yaml.NotYaml as error:
-        raise FileInvalid(name, [_at(error.line, f"this is not valid YAML: {error.problem}.")]) from None
+        hint = "Save the file as UTF-8, and import it again." if isinstance(error, strict_yaml.NotUtf8) else ""
+        finding = _at(error.line, f"this is not valid YAML: {error.problem}.")
+        raise FileInvalid(name, [finding], hint=hint) from None
     if not isinstance(node, yaml.MappingNode):
         raise FileInvalid(name, [_at(1, "expected version: 1 and sections such as connections and modules.")])
     return node

@@ -32,11 +32,11 @@ class Finding:
 class FileInvalid(ConfigurationInvalid):
     """The file has errors, so nothing was imported. The message lists all findings."""
 
-    def __init__(self, name: str, findings: Iterable[Finding]) -> None:
+    def __init__(self, name: str, findings: Iterable[Finding], *, hint: str = "") -> None:
         self.findings = tuple(sorted(set(findings)))
         count = "one error" if len(self.findings) == 1 else f"{len(self.findings)} errors"
         listed = "\n".join(f"  {name}, {finding}" for finding in self.findings)
-        super().__init__(f"{name} has {count}; nothing was imported.\n{listed}")
+        super().__init__(f"{name} has {count}; nothing was imported.\n{listed}", hint=hint)
 
 
 @dataclass(slots=True)

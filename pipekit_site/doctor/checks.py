@@ -67,21 +67,24 @@ def run_all_checks(*, connections: bool = False) -> Iterator[Check]:
 
 
 def run_checks(checks: Iterable[tuple[str, CheckFunction]]) -> Iterator[Check]:
-    """Run the given checks and yield their results one by one."""
-    return (_run(name, function) for name, function in checks)
-
-
-def _run(name: str, function: CheckFunction) -> Check:
-    try:
-        return Check(name=name, ok=True, message=redactor().text(function()))
-    except PipekitError as error:
-        message, hint = error.message, error.hint or error.detail
-    except Error as error:
-        unavailable = errors.from_database_error(error)
-        message, hint = f"{unavailable.message} {unavailable.detail}", unavailable.hint
-    except Exception as error:  # the other checks have to run nevertheless
-        message, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
-    return Check(name=name, ok=False, message=redactor().text(message), hint=redactor().text(hint))
+    """Run the given checks and yield their results one by one; that the metadata cannot be used is explained once."""
+    is_explained = False
+    for name, function in checks:
+        try:
+            yield Check(name=name, ok=True, message=redactor().text(function()))
+            continue
+        except PipekitError as error:
+            message, hint = error.message, error.hint or error.detail
+        except Error as error:
+            unavailable = errors.from_database_error(error)
+            message, hint = f"{unavailable.message} {unavailable.detail}", unavailable.hint
+            if is_explained:
+                message, hint = "Not checked, because the metadata database cannot be used.", ""
+            is_explained = True
+        except Exception as error:  # the other checks have to run nevertheless
+            message, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
+        is_explained = is_explained or function is installation.metadata_database
+        yield Check(name=name, ok=False, message=redactor().text(message), hint=redactor().text(hint))
 
 
 def _connections() -> Iterator[tuple[str, CheckFunction]]:

@@ -20,9 +20,12 @@ from connections import registry, relative_paths
 from connections.models import Connection, Driver
 from connections.probe import probe_connection
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
+from connections.sdk.files import path_problem
+from connections.sdk.formatting import one_line
 from connections.secrets.references import store
 from pipekit_site.config import config
 from pipekit_site.doctor.metadata_server import metadata_server
+from pipekit_site.metadata import errors, sqlite_file
 from runs.models import setting
 
 # bytes
@@ -51,8 +54,7 @@ def data_directory() -> str:
             file.flush()
     except OSError as error:
         raise ConfigurationInvalid(
-            f"{directory} cannot be written to: {error.strerror}.",
-            hint="Run as the user that owns it, or set data_dir.",
+            f"{directory} cannot be written to: {error.strerror}.", hint=path_problem.advice(error)
         ) from error
     free = shutil.disk_usage(directory).free
     if free < _MIN_FREE_SPACE:
@@ -74,7 +76,8 @@ def metadata_database() -> str:
         result = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
         raise ConfigurationInvalid(
-            f"{settings.PIPEKIT.database} is damaged: {result}.", hint="Restore the last backup; keep the damaged file."
+            f"{settings.PIPEKIT.database} is damaged: {one_line(result)}.",
+            hint=sqlite_file.RESTORE.format(where=errors.where()),
         )
     if mode != "wal":
         raise ConfigurationInvalid(

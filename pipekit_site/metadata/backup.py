@@ -14,8 +14,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.backends.sqlite3._functions import register  # type: ignore[import-untyped]
 
-from connections.sdk.errors import ConfigurationInvalid, InternalError, NotSupported, PipekitError
-from pipekit_site.metadata import url
+from connections.sdk.errors import ConfigurationInvalid, NotSupported, PipekitError
+from connections.sdk.formatting import one_line
+from pipekit_site.metadata import errors, sqlite_file, url
 
 
 class BackupFailed(PipekitError):
@@ -108,8 +109,9 @@ def _copy(database: Path, file: Path) -> None:
         register(copy)
         result = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if result != "ok":
-        raise InternalError(
-            f"The backup is damaged, and so most likely is the database: {result}.", hint="manage.py doctor"
+        raise BackupFailed(
+            f"The backup is damaged, and so most likely is {database}: {one_line(result)}.",
+            hint=sqlite_file.RESTORE.format(where=errors.where()),
         )
     _sync(file)
 

@@ -5,21 +5,20 @@ Any command may raise them, as all commands use the database.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
 
 from connections.connectors.postgresql.errors.causes import Cause, cause_of
-from connections.management.base import error_text
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from pipekit_site.config import config as bootstrap
 from pipekit_site.config.config import Config
-from pipekit_site.metadata import url
+from pipekit_site.metadata import sqlite_file, url
 
 _CREDENTIALS = "Correct user and password in {where}. The password may also be in ~/.pgpass instead."
 _CREATE = "Create what is missing (createdb, createuser), or correct {where}."
@@ -49,6 +48,8 @@ _STATEMENT_ADVICE = {
     "42501": "Allow the user to create tables: GRANT CREATE ON SCHEMA public TO ..., or make it the database's owner.",
     "25006": "This server is read-only; name the primary in {where}.",
 }
+# PostgreSQL's SQLSTATEs of damaged tables and indexes
+_DAMAGED = ("XX001", "XX002")
 _LOCKED = "Another program has locked the file; find out which, then try again."
 # of SQLite, by the beginning of the error's name
 _SQLITE_ADVICE = {"SQLITE_BUSY": _LOCKED, "SQLITE_LOCKED": _LOCKED}
@@ -64,10 +65,21 @@ class MetadataUnavailable(PipekitError):
 def from_database_error(error: Error) -> MetadataUnavailable:
     """Return MetadataUnavailable for an error that Django's database layer has raised."""
     detail = redactor().text(" ".join(str(error).split()))
-    advice = _advice(_driver_error(error)) or _DEFAULT_ADVICE
-    return MetadataUnavailable(
-        f"The metadata database cannot be used: {_place()}.", hint=advice.format(where=_where()), detail=detail
-    )
+    cause = _driver_error(error)
+    place, advice = sqlite_file.explained(cause, Path(settings.PIPEKIT.database)) or (_place(), _advice(cause))
+    hint = (advice or _DEFAULT_ADVICE).replace("{where}", where())
+    return MetadataUnavailable(f"The metadata database cannot be used: {place}.", hint=hint, detail=detail)
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Return whether the error means that the database cannot be used, not that a statement is wrong."""
+    return isinstance(error, OperationalError | InterfaceError) or is_damage(error)
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether the error means that the database is damaged."""
+    cause = _driver_error(error) if isinstance(error, DatabaseError) else error
+    return sqlite_file.is_damage(cause) or getattr(cause, "sqlstate", None) in _DAMAGED
 
 
 def _driver_error(error: BaseException) -> BaseException:
@@ -89,19 +101,17 @@ def _advice(error: BaseException) -> str | None:
 
 
 @contextmanager
-def exit_on_error() -> Iterator[None]:
-    """Print an error of the metadata database and exit with code 1, instead of a traceback."""
+def exit_on_error(report: Callable[[Mapping[str, str]], object]) -> Iterator[None]:
+    """Report an error of the metadata database and exit with code 1, instead of a traceback."""
     try:
         yield
-    except MetadataUnavailable as error:
-        _exit(error)
-    except (OperationalError, InterfaceError) as error:
-        _exit(from_database_error(error))
-
-
-def _exit(error: MetadataUnavailable) -> None:
-    print(error_text(error.as_dict()), file=sys.stderr)
-    raise SystemExit(ExitCode.FAILED)
+    except (MetadataUnavailable, Error) as error:
+        if isinstance(error, Error):
+            if not is_unavailable(error):
+                raise
+            error = from_database_error(error)
+        report(error.as_dict())
+        raise SystemExit(ExitCode.FAILED) from None
 
 
 def _place() -> str:
@@ -109,5 +119,6 @@ def _place() -> str:
     return config.database if config.is_sqlite else url.shown(connection.settings_dict)
 
 
-def _where() -> str:
+def where() -> str:
+    """Return the key that names the database, and where it is set."""
     return f"`database` ({bootstrap.origins()['database'] or 'which has its default value'})"

@@ -19,6 +19,8 @@ from pipekit_site.metadata import errors
 
 # commands that use the database as it is
 _UNMIGRATED = frozenset({"backup", "check", "doctor"})
+# and those of them that report themselves what is wrong with it
+_REPORTING = frozenset({"check", "doctor"})
 # a command of django-crontab, by which cron ticks: the first tick after an upgrade migrates, like any other command
 _OF_CRON = "crontab"
 # seconds for which commands started by Pipekit wait for a server that is restarting
@@ -33,11 +35,11 @@ def prepare_for(command: str) -> None:
     Raises MetadataUnavailable.
     """
     is_own = command == _OF_CRON or get_commands().get(command) in own_apps()
-    if not is_own or command in _UNMIGRATED:
+    if not is_own or command in _REPORTING:
         return
     try:
         _connect(_CONNECT_TIMEOUTS.get(command, 0.0))
-        if is_behind():
+        if command not in _UNMIGRATED and is_behind():
             migrate_metadata()
     except (DatabaseError, InterfaceError) as error:
         raise errors.from_database_error(error) from error
@@ -62,7 +64,9 @@ def is_behind() -> bool:
         with connection.cursor() as cursor:
             cursor.execute("SELECT app, name FROM django_migrations")
             applied = set(cursor.fetchall())
-    except DatabaseError:
+    except DatabaseError as error:
+        if errors.is_damage(error):
+            raise
         return True
     return not _migration_files() <= applied
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode
 from modules.models import Group, Module
 
-# makes the JSON object of a command that failed from the fields of the error
-Report = Callable[[Mapping[str, str]], object]
 
-
-def find_module(name: str, *, report: Report) -> Module:
+def find_module(name: str) -> Module:
     """Return the module with its connections. Raises CommandFailed if there is none."""
     if (module := Module.objects.with_connections().filter(name=name).first()) is None:
-        raise not_found("module", name, Module.objects.values_list("name", flat=True), report=report)
+        raise not_found("module", name, Module.objects.values_list("name", flat=True))
     return module
 
 
-def find_group(name: str, *, report: Report) -> Group:
+def find_group(name: str) -> Group:
     """Return the group. Raises CommandFailed if there is none."""
     if (group := Group.objects.filter(name=name).first()) is None:
-        raise not_found("group", name, Group.objects.values_list("name", flat=True), report=report)
+        raise not_found("group", name, Group.objects.values_list("name", flat=True))
     return group
 
 
-def not_found(what: str, name: str, names: Iterable[str], *, report: Report | None = None) -> CommandFailed:
+def not_found(what: str, name: str, names: Iterable[str]) -> CommandFailed:
     """Return the error for a name that does not exist, with the closest of ``names`` as the hint."""
     message = f"There is no {what} “{name}”."
     if other := _other_kind(what, name):
@@ -35,7 +32,7 @@ def not_found(what: str, name: str, names: Iterable[str], *, report: Report | No
     else:
         matches = difflib.get_close_matches(name, list(names), n=1)
         hint = f"Did you mean “{matches[0]}”?" if matches else "The admin and exportconfig list the names."
-    return CommandFailed(message, hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND, report=report)
+    return CommandFailed(message, hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND)
 
 
 def _other_kind(what: str, name: str) -> tuple[str, str] | None:

@@ -40,14 +40,16 @@ def run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def run_not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
-    """Return the JSON of a run that could not be started; its number is null."""
-    return run_as_json(Run(module_name=module, status=Status.ERROR, error=dict(error)))
+def run_not_begun(module: str | None, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of a run that could not be started; its number is null, and an unknown module."""
+    run = Run(module_name=module or "", status=Status.ERROR, error=dict(error))
+    return {**run_as_json(run), "module": module}
 
 
-def group_run_not_begun(group: str, error: Mapping[str, str]) -> dict[str, Any]:
-    """Return the JSON of a group run that could not be started."""
-    return _group_run_as_json(GroupRun(group_name=group, status=GroupStatus.ERROR, error=dict(error)), [])
+def group_run_not_begun(group: str | None, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of a group run that could not be started, as `run_not_begun`."""
+    group_run = GroupRun(group_name=group or "", status=GroupStatus.ERROR, error=dict(error))
+    return {**_group_run_as_json(group_run, []), "group": group}
 
 
 def group_run_as_json(group_run: GroupRun) -> dict[str, Any]:

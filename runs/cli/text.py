@@ -84,6 +84,9 @@ def _member_error(error: Mapping[str, str]) -> Iterator[str]:
     yield f"    error: {one_line(error['message'])}"
     if error.get("hint"):
         yield f"    fix:   {one_line(error['hint'])}"
+    # a number is meant for programs, as in `connections.management.base`
+    if error.get("detail") and not error["detail"].isdecimal():
+        yield f"    why:   {one_line(error['detail'])}"
     yield f"    code:  {error['code']}"
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
 from modules.models import Module
-from runs.cli.find import Report
 from runs.models.verification import Verification
 from runs.verifications.execute import execute_verification
 from runs.verifications.insert import VerificationRequest, insert_verification
@@ -42,6 +41,6 @@ class VerifyCommand(BaseCommand):
         return verification
 
 
-def usage_error(message: str, hint: str, *, report: Report) -> CommandFailed:
+def usage_error(message: str, hint: str) -> CommandFailed:
     """Return the error for options that are invalid or contradict each other."""
-    return CommandFailed(message, hint=hint, code="usage", report=report)
+    return CommandFailed(message, hint=hint, code="usage")

@@ -37,9 +37,10 @@ def verification_as_json(verification: Verification) -> dict[str, Any]:
     }
 
 
-def verification_not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
-    """Return the JSON of a verification that could not be started; its number is null."""
-    return verification_as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
+def verification_not_begun(module: str | None, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of a verification that could not be started; its number is null, and an unknown module."""
+    verification = Verification(module_name=module or "", status=VerificationStatus.ERROR, error=dict(error))
+    return {**verification_as_json(verification), "module": module}
 
 
 def verification_summary(verification: Verification) -> str:

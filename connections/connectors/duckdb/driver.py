@@ -14,7 +14,7 @@ from connections.connectors.duckdb.errors import from_duckdb, label
 from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
-from connections.sdk.files.session import FileSession, missing_file
+from connections.sdk.files.session import FileSession, check_exists
 from connections.sdk.lock_wait_reports import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
@@ -30,6 +30,11 @@ SAFETY: dict[str, str | bool | int | float | list[str]] = {
 _LOCK_WAIT = 30.0
 # DuckDB's message about the process that has the file open
 _HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
+_CLOSE = "Only one process at a time can write a DuckDB file: close it in other programs."
+_CHECK_FILE = (
+    "Check that the file and its directory are readable (and writable, for a destination) for this user, and that no"
+    " other program has the file open."
+)
 
 
 def database_path(parameters: ConnectionParameters) -> str:
@@ -103,8 +108,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
     """
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
-    if not path.exists() and not parameters.create:
-        raise missing_file(path, label(parameters.name))
+    check_exists(path, label(parameters.name), create=parameters.create)
     with contextlib.ExitStack() as resources:
         # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
         resources.enter_context(private_umask())
@@ -157,7 +161,7 @@ def _open(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> d
                 reason = f": {holder} has had it open for {_LOCK_WAIT:g} seconds" if is_locked else ""
                 raise errors.ConnectionFailed(
                     f"{label(parameters.name)} The file {path} cannot be opened{reason}.",
-                    hint="Only one process at a time can write a DuckDB file: close it in other programs.",
+                    hint=_CLOSE if is_locked else _CHECK_FILE,
                     detail=str(error),
                 ) from error
             wait.poll()

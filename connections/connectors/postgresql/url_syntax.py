@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -13,11 +14,16 @@ from connections.url.parts import ConnectionUrl
 from connections.url.property_check import checked_properties
 from connections.url.syntaxes import encoded, properties, read_network, write_network
 
+# as they are written in libpq's form
+_SOCKET_IN_JDBC = re.compile(r"//(%2f|[^?]*\?(.*&)?host=(/|%2f))", re.IGNORECASE)
+
 
 def read(rest: str, prefix: str) -> ConnectionUrl:
     if not prefix:
         return ConnectionUrl(kind="postgresql", host=_socket(rest))
     if prefix.startswith("jdbc:"):
+        if _SOCKET_IN_JDBC.match(rest):
+            raise UrlInvalid("A URL in JDBC form cannot name a socket.", hint="")
         return read_network(rest, "postgresql", database=parts.decoded_database)
     if not rest.startswith("//"):
         raise UrlInvalid("The URL has no //host.", hint="")

@@ -15,7 +15,7 @@ from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
-from connections.sdk.files.session import FileSession, missing_file
+from connections.sdk.files.session import FileSession, check_exists
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
 from connections.url.parse import parse_url
@@ -45,13 +45,12 @@ def checked_path(parameters: ConnectionParameters) -> Path:
 def created_path(parameters: ConnectionParameters) -> Path:
     """Return the path as `checked_path` does; create the file when it is missing and the option ``create`` is set.
 
-    Raises DatabaseMissing when it is missing and the option is not set.
+    Raises DatabaseMissing when it is missing and the option is not set, or it cannot be a file.
     """
     path = checked_path(parameters)
+    check_exists(path, label(parameters.name), create=parameters.create)
     if parameters.create:
         create_private(path)
-    elif not path.exists():
-        raise missing_file(path, label(parameters.name))
     return path
 
 

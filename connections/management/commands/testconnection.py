@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,6 +29,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        return {"connection": options.get("name"), "kind": None, "ok": False, "steps": [], "error": error}
+
     def handle(self, name: str, **options: Any) -> None:
         connection = Connection.objects.with_driver().filter(name=name).first()
         if connection is None:
@@ -35,16 +39,14 @@ class Command(BaseCommand):
             raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=ExitCode.NOT_FOUND)
         result = record_test_result.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
+        if result.error:
+            self.write_error(result.error)
         self.exit_code = ExitCode.DONE if result.ok else ExitCode.FAILED
 
     def _show(self, step: Step) -> None:
         self.stderr.write(
             f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {indented(step.message)}"
         )
-        if step.error:
-            self.stderr.write(f"  → {indented(step.error['hint'])}")
-            for line in step.error["detail"].splitlines():
-                self.stderr.write(f"    {line}")
 
 
 def _suggestion(name: str) -> str:

@@ -1,1 +1,1 @@
-"""File locks, private files, and the protection of Pipekit's own files."""
+"""File locks, private files, errors of paths, and the protection of Pipekit's own files."""

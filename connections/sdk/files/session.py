@@ -93,9 +93,13 @@ class FileSession(ABC, Generic[C]):
             raise self._translate(error) from error
 
 
-def missing_file(path: Path, label: str) -> DatabaseMissing:
-    """Return the error for a file that does not exist and may not be created; ``label`` begins the message."""
-    return DatabaseMissing(
-        f"{label} There is no file {path}.",
-        hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
-    )
+def check_exists(path: Path, label: str, *, create: bool) -> None:
+    """Raise DatabaseMissing if there is no file, and none can or may be created; ``label`` begins the message."""
+    if path.is_dir():
+        raise DatabaseMissing(f"{label} {path} is a directory.", hint="Name a file in it in the connection's URL.")
+    if create and not path.parent.is_dir():
+        hint = "Create it, or correct the path in the connection's URL."
+        raise DatabaseMissing(f"{label} There is no directory {path.parent}.", hint=hint)
+    if not create and not path.exists():
+        hint = 'Check the path in the URL; to let a destination file be created, set the option "create": true.'
+        raise DatabaseMissing(f"{label} There is no file {path}.", hint=hint)

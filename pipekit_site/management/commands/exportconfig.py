@@ -8,6 +8,7 @@ from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
+from connections.sdk.files.path_problem import advice_for_given, path_problem
 from connections.sdk.files.private import replace_file
 from pipekit_site import import_export
 
@@ -32,8 +33,10 @@ class Command(BaseCommand):
         try:
             _replace(file, text)
         except OSError as error:
-            hint = "Name a file in a directory that this user may write to."
-            message = f"{file} cannot be written: {error.strerror}."
+            problem = path_problem(file)
+            message = f"{file} {problem or f'cannot be written: {error.strerror}'}."
+            hint = f"Name a file in it, such as {file / 'pipekit.yaml'}."
+            hint = hint if isinstance(error, IsADirectoryError) else advice_for_given(error, access="write")
             raise CommandFailed(message, hint=hint, code="file_unwritable") from error
         self.stderr.write(f"The configuration was written to {file}.")
 

@@ -14,9 +14,11 @@ from connections import relative_paths
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.files.path_problem import advice_for_given, path_problem
 from pipekit_site import import_export
 from pipekit_site.configfile.apply_sections import Changes
 from pipekit_site.configfile.document import MAX_BYTES
+from pipekit_site.metadata import errors
 from runs import importconfig_warnings
 
 
@@ -35,6 +37,8 @@ class Command(BaseCommand):
         try:
             result = import_export.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
         except DatabaseError as error:
+            if errors.is_damage(error):
+                raise errors.from_database_error(error) from None
             raise CommandFailed(
                 f"The metadata database refused the import: {error}.",
                 hint="manage.py doctor",
@@ -55,18 +59,20 @@ class Command(BaseCommand):
 
 
 def _read(file: Path) -> bytes:
+    problem = path_problem(file)
     try:
         with file.open("rb") as opened:
             # one byte more than allowed, so that a file that is too large is recognized
             return opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
+        message = f"{file} {problem}." if problem else f"There is no file {file}."
         hint = "Give the path of a YAML file; manage.py exportconfig FILE writes one."
-        raise CommandFailed(
-            f"There is no file {file}.", hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND
-        ) from None
+        raise CommandFailed(message, hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND) from None
     except OSError as error:
-        hint = "Give a file that this user may read."
-        raise CommandFailed(f"{file} cannot be read: {error.strerror}.", hint=hint, code="file_unreadable") from None
+        message = f"{file} {problem or f'cannot be read: {error.strerror}'}."
+        hint = f"Name a file in it, such as {file / 'pipekit.yaml'}."
+        hint = hint if isinstance(error, IsADirectoryError) else advice_for_given(error, access="read")
+        raise CommandFailed(message, hint=hint, code="file_unreadable") from None
 
 
 def _summary(changes: Mapping[str, Changes]) -> list[str]:

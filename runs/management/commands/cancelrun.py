@@ -42,8 +42,11 @@ class Command(BaseCommand):
             CancelResult.REQUESTED: f"requested, still {row.status}: its process is on {row.host or 'another machine'}",
         }
         self.stdout.write(f"{name} {run}: {texts[result]}")
-        if result is CancelResult.ENDED:
+        if result in (CancelResult.ENDED, CancelResult.TOO_LATE):
             message = f"The {name} has already ended ({row.status}), so there is nothing to cancel."
             hint = "" if model is Verification else "manage.py runs lists what is running."
+            if result is CancelResult.TOO_LATE:
+                message = f"The cancel came too late: the {name} had published, and has ended: {row.status}."
+                hint = "The rows stay; hooks and key_sync that had not been executed were skipped."
             raise CommandFailed(message, hint=hint, code="over_already", returncode=ExitCode.FAILED)
         self.exit_code = ExitCode.DONE if result is CancelResult.CANCELLED else ExitCode.FAILED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
@@ -32,14 +32,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        return json_report.group_run_not_begun(options.get("name"), error)
+
     def handle(self, name: str, **options: Any) -> None:
-        report = partial(json_report.group_run_not_begun, name)
-        group = find_group(name, report=report)
+        group = find_group(name)
         try:
             request = RunRequest(dry_run=options["dry_run"], full_refresh=options["full_refresh"])
             group_run = launch_group_run(group, request)
         except AlreadyRunning as busy:
-            raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
+            raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING) from None
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
         as_json = json_report.group_run_as_json

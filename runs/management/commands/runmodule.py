@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
@@ -35,15 +35,17 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
         parser.add_argument("--quiet", action="store_true", help="no progress, only warnings")
 
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        return json_report.run_not_begun(options.get("name"), error)
+
     def handle(self, name: str, **options: Any) -> None:
-        report = partial(json_report.run_not_begun, name)
-        module = find_module(name, report=report)
+        module = find_module(name)
         request = RunRequest(dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"])
         with signals.as_interrupt(deferred=True) as received:
             try:
                 run = insert_run(module, request)
             except AlreadyRunning as busy:
-                raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
+                raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING) from None
             print_event = progress.event_printer(self.stderr, quiet=options["quiet"])
             execute_run(run, on_event=print_event, retry=options["retry"])
         self.write_result(json.dumps(json_report.run_as_json(run)) if options["json"] else run_summary(run))

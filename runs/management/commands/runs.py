@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
 from typing import Any
 
 from connections.management.base import BaseCommand
@@ -24,6 +25,9 @@ class Command(BaseCommand):
             "--limit", type=_count, default=20, metavar="N", help="maximum number of runs (default: 20)"
         )
         parser.add_argument("--json", action="store_true", help="a list of objects as runmodule --json prints them")
+
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        return [] if error["code"] == "not_found" else None
 
     def handle(self, *, module: str | None, limit: int, **options: Any) -> None:
         runs = Run.objects.newest_first()

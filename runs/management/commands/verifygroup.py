@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from connections.management.base import CommandFailed
@@ -28,17 +27,18 @@ class Command(VerifyCommand):
         parser.add_argument("name", help="the group's name")
         super().add_arguments(parser)
 
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        return _as_json(options.get("name"), [], error)
+
     def handle(self, name: str, **options: Any) -> None:
-        report_failure = partial(_as_json, name, [])
         if options["force"] and not options["repair"]:
-            raise usage_error(*FORCE_ALONE, report=report_failure)
-        if not (modules := enabled_members(find_group(name, report=report_failure).pk)):
+            raise usage_error(*FORCE_ALONE)
+        if not (modules := enabled_members(find_group(name).pk)):
             raise CommandFailed(
                 f"The group “{name}” has no enabled module.",
                 hint="Enable one, or add one to the group.",
                 code="not_found",
                 returncode=ExitCode.NOT_FOUND,
-                report=report_failure,
             )
         request = VerificationRequest(repair=options["repair"], force=options["force"])
         results, codes = list[dict[str, Any]](), list[ExitCode]()
@@ -66,5 +66,5 @@ class Command(VerifyCommand):
         return report.verification_as_json(verification), exit_code_of(verification)
 
 
-def _as_json(group: str, results: list[dict[str, Any]], error: Mapping[str, str] | None) -> dict[str, Any]:
+def _as_json(group: str | None, results: list[dict[str, Any]], error: Mapping[str, str] | None) -> dict[str, Any]:
     return {"group": group, "verifications": results, "error": error}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from connections.management.base import CommandFailed
@@ -32,11 +32,13 @@ class Command(VerifyCommand):
         parser.add_argument("--cancel", action="store_true", help="stop the active verification")
         super().add_arguments(parser)
 
+    def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
+        return report.verification_not_begun(options.get("name"), error)
+
     def handle(self, name: str, **options: Any) -> None:
-        report_failure = partial(report.verification_not_begun, name)
         if unusable := _usage_error(options):
-            raise usage_error(*unusable, report=report_failure)
-        module = find_module(name, report=report_failure)
+            raise usage_error(*unusable)
+        module = find_module(name)
         if options["cancel"]:
             return self._cancel(module, as_json=options["json"])
         scope = {
@@ -46,13 +48,13 @@ class Command(VerifyCommand):
         }
         scope = {key: value for key, value in scope.items() if value}
         if invalid := invalid_option(module, scope):
-            raise CommandFailed.of(invalid, returncode=ExitCode.USAGE, report=report_failure)
+            raise CommandFailed.of(invalid, returncode=ExitCode.USAGE)
         request = VerificationRequest(repair=options["repair"], force=options["force"], options=scope)
         with signals.as_interrupt(deferred=True):
             try:
                 verification = self.verify(module, request, **options)
             except AlreadyRunning as busy:
-                raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report_failure) from None
+                raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING) from None
         if options["json"]:
             self.write_result(json.dumps(report.verification_as_json(verification)))
         self.exit_code = exit_code_of(verification)
@@ -65,7 +67,6 @@ class Command(VerifyCommand):
                 hint="There is no verification to stop.",
                 code="not_found",
                 returncode=ExitCode.NOT_FOUND,
-                report=partial(report.verification_not_begun, module.name),
             )
         text = f"verification {verification.pk}: {answer}"
         self.write_result(json.dumps(report.verification_as_json(verification)) if as_json else text)

@@ -75,8 +75,9 @@ class Command(BaseCommand):
         zone = cron.zone_of(schedule.timezone)
         first = next(cron.slots(cron.parse(schedule.cron_expr), zone, after=timezone.now()), None)
         then = f"; next {first.at.astimezone(zone).isoformat()}" if first else ""
+        does = "verifies " if target.action == Action.VERIFY else ""
         self.stdout.write(
-            f"{schedule.name}: {target}, {shorthand.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
+            f"{schedule.name}: {does}{target}, {shorthand.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
         if schedule.enabled and (since := status.last_tick_words()) and not (lines := status.crontab_lines()):
             self.stderr.write(f"warning: No tick is running, so no schedule fires: {since}. {status.what_to_do(lines)}")

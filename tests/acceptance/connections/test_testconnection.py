@@ -45,7 +45,7 @@ def test_a_failing_connection_exits_with_1_and_the_failed_step_is_named(
     data = json.loads(out)
     assert (code, data["ok"], data["error"]["code"]) == (1, False, "database_missing")
     assert data["steps"][-1]["name"] == "file"
-    assert "✘ file" in err and "→ " in err
+    assert "✘ file" in err and "fix:   " in err and "code:  database_missing" in err
     connection.refresh_from_db()
     assert connection.last_test_ok is False and "none.db" in connection.last_test_message
 
@@ -55,9 +55,11 @@ def test_a_missing_secret_is_named_and_no_connection_is_opened(
 ) -> None:
     parameters = ConnectionParameters(kind="postgresql", url=database_url, name="warehouse")
     save_connection(parameters, password="$NO_SUCH_SECRET_HERE")
-    code, out, _ = run("warehouse", "--json")
+    code, out, err = run("warehouse", "--json")
     data = json.loads(out)
     assert (code, data["error"]["code"]) == (1, "secret_missing")
+    assert "error: warehouse: The secret NO_SUCH_SECRET_HERE is not set.\nfix:   manage.py secrets set NO_SUCH_" in err
+    assert "the environment variable NO_SUCH_SECRET_HERE" in err
     assert [step["name"] for step in data["steps"]] == ["secret"]
     assert "NO_SUCH_SECRET_HERE" in data["error"]["message"] + data["error"]["hint"]
 
@@ -69,6 +71,8 @@ def test_an_unknown_name_exits_with_3_and_a_similar_name_is_suggested(
     code, out, err = run("warehuose")
     assert (code, out) == (3, "")
     assert "Did you mean “warehouse”?" in err
+    failure = json.loads(run("warehuose", "--json")[1])
+    assert (failure["connection"], failure["ok"], failure["error"]["code"]) == ("warehuose", False, "not_found")
 
 
 @pytest.mark.parametrize("flag", [(), ("--write",)])

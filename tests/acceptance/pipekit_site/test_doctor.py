@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.db import connection as metadata
 from pytest_django import Settings
 
@@ -62,6 +63,19 @@ def test_a_failed_check_exits_with_1_and_is_printed_with_a_hint(capsys: pytest.C
     assert "✘ secrets: The secret DW_PW is not set. It is used by connection erp." in out
     assert "\n  → manage.py secrets set DW_PW\n" in out
     assert "✔ python: Python 3." in out
+
+
+@pytest.mark.sqlite_metadata
+def test_metadata_that_cannot_be_used_are_explained_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise OperationalError("disk I/O error")
+
+    monkeypatch.setattr(metadata, "cursor", refuse)
+    monkeypatch.setattr(metadata, "chunked_cursor", refuse)
+    needing = ("metadata database", "migrations", "secrets", "schedules")
+    messages = [result.message for result in run_checks(check for check in CHECKS if check[0] in needing)]
+    assert "disk I/O error" in messages[0]
+    assert messages[1:] == ["Not checked, because the metadata database cannot be used."] * 3
 
 
 @pytest.mark.matrix

@@ -85,6 +85,17 @@ def test_importconfig_exits_with_3_for_a_missing_file_and_with_2_for_an_unreadab
 
 
 @pytest.mark.django_db
+def test_importconfig_says_what_is_wrong_with_a_path_that_leads_to_no_text(tmp_path: Path) -> None:
+    broken, latin1 = tmp_path / "broken.yaml", tmp_path / "latin1.yaml"
+    broken.symlink_to(tmp_path / "none.yaml")
+    latin1.write_bytes("version: 1\n# M\xfcller\n".encode("latin-1"))
+    assert f"{tmp_path} is a directory. Name a file in it" in str(error_of("importconfig", str(tmp_path)))
+    assert f"is a broken link to {tmp_path / 'none.yaml'}" in str(error_of("importconfig", str(broken)))
+    error = str(error_of("importconfig", str(latin1)))
+    assert "this line is not UTF-8. Save the file as UTF-8" in error
+
+
+@pytest.mark.django_db
 def test_exportconfig_writes_to_stdout_or_to_the_given_file(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +111,8 @@ def test_exportconfig_writes_to_stdout_or_to_the_given_file(
 @pytest.mark.django_db
 def test_exportconfig_exits_with_3_if_the_directory_is_missing_and_with_2_if_the_path_is_one(tmp_path: Path) -> None:
     assert error_of("exportconfig", str(tmp_path / "none" / "config.yaml")).returncode == 3
-    assert error_of("exportconfig", str(tmp_path)).returncode == 2
+    error = error_of("exportconfig", str(tmp_path))
+    assert error.returncode == 2 and f"{tmp_path} is a directory. Name a file in it" in str(error)
 
 
 @pytest.mark.matrix

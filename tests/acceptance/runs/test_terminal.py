@@ -17,6 +17,7 @@ from runs.cli import follow, json_report, progress
 from runs.cli.text import group_run_summary, run_summary
 from runs.engine import events
 from runs.lifecycle.record import Recorder
+from runs.models import Run
 from tests.factories import GroupRunFactory, RunFactory
 
 pytestmark = pytest.mark.django_db
@@ -200,3 +201,17 @@ def test_the_cancel_of_a_run_that_has_ended_is_an_error_with_a_hint(capsys: pyte
     assert capsys.readouterr().out == f"run {run.pk}: over already: success\n"
     assert (failed.value.returncode, failed.value.details["code"]) == (1, "over_already")
     assert failed.value.details["hint"]
+
+
+def test_a_cancel_after_the_publish_says_that_the_rows_stay_and_how_the_run_ended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFactory.create(status="running", published_at=timezone.now())
+    # it ends while it is being cancelled
+    monkeypatch.setattr(Run, "request_cancel", lambda run: Run.objects.filter(pk=run.pk).update(status="success"))
+    with pytest.raises(CommandFailed) as failed:
+        call_command("cancelrun", str(run.pk))
+    assert capsys.readouterr().out == f"run {run.pk}: too late, published\n"
+    assert (failed.value.returncode, failed.value.details["code"]) == (1, "over_already")
+    assert failed.value.details["message"] == "The cancel came too late: the run had published, and has ended: success."
+    assert "The rows stay" in failed.value.details["hint"]

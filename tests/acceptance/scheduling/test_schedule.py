@@ -165,7 +165,7 @@ def test_next_exits_with_3_without_a_schedule_and_refuses_an_invalid_timestamp()
 def test_a_verification_schedule_is_suggested_if_there_is_no_other(capsys: Capture) -> None:
     ModuleFactory.create(name="qcrh")
     call_command("schedule", "qcrh", "--verify", "daily", "06:00")
-    capsys.readouterr()
+    assert capsys.readouterr().out.startswith("qcrh-verify: verifies module qcrh, at 06:00, every day")
     for word in ("next", "remove"):
         assert exit_code("schedule", "qcrh", word) == 3
         err = capsys.readouterr().err

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from connections import registry
 from connections.connectors.sqlite import driver
+from connections.probe import probe_connection
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 
@@ -36,3 +38,19 @@ def test_a_file_that_is_no_database_is_closed_after_the_error(tmp_path: Path) ->
     # the error, and with it the frames of the traceback, are still referenced
     assert caught.value.__cause__
     assert str(file) not in [os.path.realpath(entry) for entry in os.scandir("/proc/self/fd")]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_path_that_cannot_be_a_file_is_named_with_what_to_do(tmp_path: Path, kind: str) -> None:
+    def error_of(path: Path) -> errors.DatabaseMissing:
+        parameters = ConnectionParameters(name="dw", kind=kind, url=f"jdbc:{kind}:{path}", options={"create": True})
+        with pytest.raises(errors.DatabaseMissing) as caught:
+            registry.connector(kind).connect(parameters)
+        probed = probe_connection(lambda: parameters, name="dw", kind=kind)
+        assert probed.error == caught.value.as_dict()
+        return caught.value
+
+    assert error_of(tmp_path).message == f"dw: {tmp_path} is a directory."
+    missing = error_of(tmp_path / "none" / "dw.db")
+    assert missing.message == f"dw: There is no directory {tmp_path / 'none'}."
+    assert missing.hint.startswith("Create it")

@@ -37,6 +37,12 @@ def translated(error: BaseException) -> errors.PipekitError:
             "there is no socket there",
         ),
         (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory"),
+            'connection to server on socket "/run/postgresql/.s.PGSQL.5432/.s.PGSQL.5432" failed: Not a directory',
+            errors.ConnectionFailed,
+            "there is no socket there",
+        ),
+        (
             socket.gaierror(-2, "unknown"),
             'could not translate host name "x" to address: Name or service not known',
             errors.ConnectionFailed,

@@ -43,6 +43,15 @@ def test_without_a_file_all_paths_are_in_the_data_directory(data_dir: Path) -> N
     )
 
 
+def test_a_config_yaml_that_is_a_directory_or_a_broken_link_is_an_error(data_dir: Path) -> None:
+    file = data_dir / "config.yaml"
+    file.symlink_to(data_dir / "moved.yaml")
+    assert f"{file} is a broken link to {data_dir / 'moved.yaml'}" in error_message(data_dir)
+    file.unlink()
+    file.mkdir()
+    assert f"{file} is a directory; expected a YAML file" in error_message(data_dir)
+
+
 def test_every_key_of_the_file_is_read(data_dir: Path) -> None:
     write(
         data_dir,

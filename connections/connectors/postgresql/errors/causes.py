@@ -41,6 +41,7 @@ _BY_CLASS: tuple[tuple[type[BaseException], Cause], ...] = (
     (ConnectionRefusedError, Cause.REFUSED),
     (ConnectionResetError, Cause.CLOSED),
     (FileNotFoundError, Cause.NO_SOCKET),
+    (NotADirectoryError, Cause.NO_SOCKET),
     (socket.gaierror, Cause.HOST_UNKNOWN),
     (TimeoutError, Cause.TIMEOUT),
 )
@@ -60,7 +61,7 @@ _LIBPQ: tuple[tuple[Cause, str], ...] = (
     (Cause.NOT_PERMITTED, r"pg_hba\.conf"),
     (Cause.HOST_UNKNOWN, "name or service not known|could not translate host name|failed to resolve"),
     (Cause.REFUSED, "connection refused"),
-    (Cause.NO_SOCKET, "no such file or directory"),
+    (Cause.NO_SOCKET, "no such file or directory|not a directory"),
     # the second is asyncpg's, which has no class for it
     (Cause.NO_TLS, "does not support ssl|rejected ssl upgrade"),
     (Cause.CERTIFICATE, "certificate"),

@@ -10,6 +10,10 @@ from connections.sdk import errors
 _Translation = tuple[type[errors.PipekitError], str, str]
 _CHECK_ADDRESS = "Check host and port of the connection's URL, and that they are reachable from this machine."
 _IS_IT_RUNNING = "Check that the server is running, and host and port of the connection's URL."
+_SOCKET = (
+    "Check that the server is running, and that the URL names the directory of its socket, which the server calls"
+    " unix_socket_directories, and its port if that is not 5432: postgresql:///database?host=/run/postgresql."
+)
 
 
 def _unreachable(reason: str, hint: str = _CHECK_ADDRESS) -> _Translation:
@@ -56,7 +60,7 @@ _TRANSLATIONS: dict[Cause, _Translation] = {
     ),
     Cause.HOST_UNKNOWN: _unreachable("the host name is unknown"),
     Cause.REFUSED: _unreachable("nothing listens on that port", _IS_IT_RUNNING),
-    Cause.NO_SOCKET: _unreachable("there is no socket there", _IS_IT_RUNNING),
+    Cause.NO_SOCKET: _unreachable("there is no socket there", _SOCKET),
     Cause.NO_TLS: _unreachable(
         "the server does not support TLS, which the URL requires",
         "Enable TLS on the server, or remove sslmode from the connection's URL.",

@@ -22,6 +22,7 @@ from runs.engine.control_tables import claims_table, commits_table, definitions
 from runs.engine.sessions import open_session
 from runs.models import Run
 from runs.models.states import Status
+from runs.prune.destinations import prune_destinations
 from tests.factories import ModuleFactory, RunFactory, WarehouseFactory
 from tests.integration.runs.prune.pruning import DAY, NOW, pruned, run_of
 from tests.processes.commands import manage
@@ -149,6 +150,18 @@ def test_the_names_of_all_runs_are_read_once_for_all_destinations(
         assert pruned() == {}
     names = [query for query in queries if 'SELECT DISTINCT "run_log"."module_name"' in query["sql"]]
     assert len(names) == 1
+
+
+@pytest.mark.django_db
+def test_a_file_that_no_run_has_created_yet_has_nothing_to_remove(
+    tmp_path: Path, save_connection: Callable[..., Any]
+) -> None:
+    for kind in ("sqlite", "duckdb"):
+        parameters = ConnectionParameters(
+            kind=kind, url=f"jdbc:{kind}:{tmp_path}/new.{kind}", options={"create": True}, name=kind
+        )
+        ModuleFactory.create(dest_connection=save_connection(parameters))
+    assert list(prune_destinations(NOW, dry_run=True)) == [] and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.django_db

@@ -48,7 +48,7 @@ def test_the_error_for_a_missing_secret_has_a_hint_and_the_places_searched(store
         "code": "secret_missing",
         "message": "The secret DW_PW is not set.",
         "hint": "manage.py secrets set DW_PW",
-        "detail": f"Looked in: {file} (which does not exist); the environment.",
+        "detail": f"Looked in: the file {file} (which does not exist); the environment variable DW_PW.",
     }
 
 

@@ -209,3 +209,20 @@ def test_a_url_with_an_unknown_scheme_is_not_read_as_a_path(url: str, kind: str)
 def test_several_hosts_are_refused_with_that_reason(url: str) -> None:
     with pytest.raises(UrlInvalid, match="names several hosts"):
         parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("jdbc:postgresql://%2Frun%2Fpostgresql/dw", "in JDBC form cannot name a socket"),
+        ("jdbc:postgresql:///dw?host=/run/postgresql", "in JDBC form cannot name a socket"),
+        ("postgresql:///dw", "The URL names no host"),
+        ("jdbc:postgresql:///dw", "The URL names no host"),
+        ("postgresql://run/postgresql/dw?host=/run/postgresql", "the host twice"),
+    ],
+)
+def test_the_error_for_the_url_of_a_socket_shows_its_form(url: str, message: str) -> None:
+    with pytest.raises(UrlInvalid, match=message) as refused:
+        check(url, "postgresql")
+    assert "postgresql:///database?host=/run/postgresql" in refused.value.hint
+    check("postgresql:///database?host=/run/postgresql", "postgresql")
