@@ -13,6 +13,7 @@ from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
+from runs.models.publish_outcome import unfinished_note
 from runs.models.states import Status
 from runs.models.verification import Verification
 
@@ -123,8 +124,10 @@ def cards(rows: list[tuple[str, str]], *, note: str = "") -> str:
 
 
 def problem(run: Run | Verification) -> str:
-    """Return an error in one line, for lists."""
-    return html.clipped(str(run.error.get("message", ""))) if run.error else ""
+    """Return an error in one line, for lists; of a run without one, what it did not execute after its publish."""
+    if run.error:
+        return html.clipped(str(run.error.get("message", "")))
+    return html.clipped(unfinished_note(run)) if isinstance(run, Run) and run.not_executed else ""
 
 
 def error(run: Run | GroupRun | Verification) -> str:

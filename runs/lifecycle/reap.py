@@ -27,15 +27,13 @@ from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy
+from runs.models.publish_outcome import unfinished_sentence
 from runs.models.states import Status
 from runs.models.transitions import IllegalTransition
 from runs.models.verification import ACTIVE, Verification
 
 _log = logging.getLogger(__name__)
-_RECOVERED = (
-    "The process died after it had published, as the destination's commit record shows. "
-    "Remaining hooks and key_sync were skipped."
-)
+_RECOVERED = "The process died after it had published, as its commit record shows: the rows are published."
 
 
 class NotFinalized(Exception):
@@ -146,11 +144,14 @@ def _finalize_run(run: Run) -> None:
     only_if = {"status": run.status}
     published, why_unknown = _ask_destination(run)
     if published is not None:
+        recovered = f"{_RECOVERED} {unfinished_sentence(run.unfinished)}"
+        warnings = [*run.warnings, recovered, *([why_unknown] if why_unknown else [])]
+        logs.write(run, f"warning: {recovered}")
         run.finish_success(
             inserted=published.inserted,
             updated=published.updated,
             deleted=published.deleted,
-            warnings=[*run.warnings, _RECOVERED, *([why_unknown] if why_unknown else [])],
+            warnings=warnings,
             only_if=only_if,
         )
     elif run.cancel_requested:

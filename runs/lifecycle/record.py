@@ -21,6 +21,7 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
+from runs.lifecycle import unfinished_steps
 from runs.lifecycle.finish import finish_run
 from runs.lifecycle.statements_and_warnings import StatementsAndWarnings
 from runs.models import Run
@@ -32,7 +33,12 @@ _PROGRESS_SECONDS = 2.0
 _PUBLISHING, _HOOKS = "publish", "hooks"
 
 _Detail = (
-    events.WatermarkResolved | events.SourceQueryBuilt | events.HookStarted | events.HookSucceeded | events.Waiting
+    events.WatermarkResolved
+    | events.SourceQueryBuilt
+    | events.HookStarted
+    | events.HookSucceeded
+    | events.HookFailed
+    | events.Waiting
 )
 
 
@@ -101,7 +107,8 @@ class Recorder:
         """Record one event in the log and the row. Raise IllegalTransition if the run was finalized elsewhere."""
         match event:
             case events.StepStarted(step):
-                self.publishing = self.publishing or step == _PUBLISHING
+                if step == _PUBLISHING:
+                    self._begin_publish()
                 if not self.published:
                     # a retry begins with a step only after the destination has no commit record of the run
                     self._statements_and_warnings.settle(is_committed=False)
@@ -150,11 +157,27 @@ class Recorder:
             case events.HookStarted(number, run_on, where):
                 self.log(f"hook {number} ({run_on}) on {where} ...")
             case events.HookSucceeded(number):
+                self._end_step(event)
                 self.log(f"hook {number} done")
+            case events.HookFailed():
+                self._end_step(event)
             case events.Waiting(message):
                 self.log(message)
             case _:
                 assert_never(event)
+
+    def _begin_publish(self) -> None:
+        self.publishing = True
+        if self.run.unfinished is None and self.plan is not None:
+            self._set(unfinished=unfinished_steps.of_plan(self.plan))
+        if self.run.unfinished:
+            # in the row before the commit: this process may be killed after it
+            self._write()
+
+    def _end_step(self, event: unfinished_steps.StepEnd) -> None:
+        if self.run.unfinished:
+            self._set(unfinished=unfinished_steps.left_after(event, self.run.unfinished))
+            self._write()
 
     def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
         for event in transaction:
@@ -178,6 +201,7 @@ class Recorder:
                 self._set_statements_and_warnings()
                 # replaced, not added: a step that is retried reports its count again
                 self._reconciled[what] = deleted
+                self._end_step(event)
                 self._set(deleted=self._deleted + sum(self._reconciled.values()))
                 self.log(f"{what} deleted {deleted} rows")
         self._write()

@@ -60,6 +60,8 @@ class Run(Execution):
     force = models.BooleanField(default=False)
     # when the commit at the destination was confirmed; from then on it is too late to cancel
     published_at = models.DateTimeField(null=True, blank=True)
+    # the later steps that have not ended, as texts; null until the publish begins (see lifecycle.unfinished_steps)
+    unfinished = models.JSONField(null=True, blank=True)
 
     read = models.BigIntegerField(null=True, blank=True)
     staged = models.BigIntegerField(null=True, blank=True)
@@ -117,6 +119,12 @@ class Run(Execution):
     def log_file(self) -> Path:
         """The path of its log. The row stores it relative to the log directory, so that an installation can move."""
         return Path(conf.PIPEKIT.log_dir) / self.log_path
+
+    @property
+    def not_executed(self) -> list[str]:
+        """The hooks and deletes that a run which ended after its publish did not execute to the end."""
+        is_published = self.status == Status.SUCCESS or (self.is_final and self.published_at is not None)
+        return (self.unfinished or []) if is_published else []
 
     def mark_lost(self, *, heartbeat: int) -> None:
         """running -> lost, unless the heartbeat has advanced beyond the given one."""
