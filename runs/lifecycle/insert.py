@@ -14,6 +14,7 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.sdk.records import dataclass
 from modules.models import Group, Module
+from runs import logs
 from runs.lifecycle.build_plan import strategy_of
 from runs.lifecycle.dest_lock_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
@@ -98,6 +99,7 @@ def queue_group_run(group: Group, request: RunRequest) -> GroupRun:
                     dry_run=request.dry_run,
                     full_refresh=request.full_refresh,
                 )
+                logs.set_earlier_apart(group_run)
                 request.inserted(group_run)
                 return group_run
         except IntegrityError:
@@ -126,6 +128,8 @@ def _insert(module: Module, request: RunRequest, **fields: Any) -> Run:
             with transaction.atomic():
                 run.save(force_insert=True)
                 run.record(log_path=f"runs/{run.pk}.log")
+                # before the commit: no other process knows the row yet
+                logs.set_earlier_apart(run)
                 request.inserted(run)
         except IntegrityError:
             _finalize_dead_conflicts(run)
