@@ -13,7 +13,7 @@ from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
-from runs.models.publish_outcome import unfinished_note
+from runs.models.publish_outcome import outcome_note
 from runs.models.states import Status
 from runs.models.verification import Verification
 
@@ -127,7 +127,7 @@ def problem(run: Run | Verification) -> str:
     """Return an error in one line, for lists; of a run without one, what it did not execute after its publish."""
     if run.error:
         return html.clipped(str(run.error.get("message", "")))
-    return html.clipped(unfinished_note(run)) if isinstance(run, Run) and run.not_executed else ""
+    return html.clipped(outcome_note(run)) if isinstance(run, Run) and run.not_executed else ""
 
 
 def error(run: Run | GroupRun | Verification) -> str:
@@ -135,7 +135,8 @@ def error(run: Run | GroupRun | Verification) -> str:
     if not run.error:
         return NOTHING
     fields = {name: visible(str(run.error.get(name, ""))) for name in ("message", "hint", "code")}
-    return html.render("runs/error.html", detail=run.error.get("detail", ""), **fields)
+    outcome = outcome_note(run) if isinstance(run, Run) else ""
+    return html.render("runs/error.html", detail=run.error.get("detail", ""), outcome=outcome, **fields)
 
 
 def warnings(run: Run | Verification) -> str:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from connections.sdk.formatting import counted, one_line
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
-from runs.models.publish_outcome import is_certainly_unpublished, unfinished_note
+from runs.models.publish_outcome import outcome_note, tries_note
 from runs.models.states import Status
 
 
@@ -17,20 +17,16 @@ def run_summary(run: Run) -> str:
     """Return a line with the run's result; for a dry run also the SQL that it built."""
     if run.dry_run:
         return _dry_summary(run)
-    how = ", ".join([f"run {run.pk}", run.strategy, *(["forced"] if run.force else [])])
+    how = ", ".join(filter(None, [f"run {run.pk}", run.strategy, "forced" if run.force else "", tries_note(run)]))
     text = f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s ({how})"
-    shown = ", ".join(_known(run))
+    shown = "; ".join(filter(None, [_counts(run), outcome_note(run)]))
     return f"{text}: {shown}" if shown else text
 
 
-def _known(run: Run) -> Iterator[str]:
-    """Yield the counts that are known and, if a failed run certainly published nothing, a note of that."""
+def _counts(run: Run) -> str:
+    """Return the counts that are known."""
     counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
-    yield from (f"{value:,} {name}" for name, value in counts.items() if value is not None)
-    if is_certainly_unpublished(run):
-        yield "nothing was published"
-    if note := unfinished_note(run):
-        yield note
+    return ", ".join(f"{value:,} {name}" for name, value in counts.items() if value is not None)
 
 
 def _dry_summary(run: Run) -> str:
@@ -75,9 +71,12 @@ def run_line(run: Run) -> str:
     # a repair reads only a part of the rows
     notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else []
     notes += [one_line(run.error["message"])] if run.error else []
-    if not run.error and run.not_executed:
-        notes.append(unfinished_note(run))
-    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, ": ".join(notes))
+    problem = ": ".join(notes)
+    # an error may say itself what was published
+    outcome = "" if "published" in problem and not run.not_executed else outcome_note(run)
+    remarks = "; ".join(filter(None, [tries_note(run), outcome]))
+    problem = f"{problem} [{remarks}]" if problem and remarks else problem or remarks
+    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, problem)
 
 
 def _line(number: str, module: str, status: str, started: str, duration: str, rows: str, problem: str) -> str:

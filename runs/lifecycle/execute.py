@@ -190,6 +190,7 @@ def _end_interrupted(
         # counted as published even if the row that would record it is gone
         with suppress(IllegalTransition):
             recorder.record(published)
+    recorder.effect.rule_out_publish()
     if not recorder.published and is_row_gone:
         raise Lost(
             "The run's row was deleted from the metadata database, or finalized by another process; nothing was"

@@ -21,7 +21,7 @@ from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.reap import reap_if_dead, reap_row
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy, without_secrets
-from runs.models.states import Status
+from runs.models.states import Effect, Status
 from runs.models.transitions import finished
 from runs.process import identity
 
@@ -112,6 +112,7 @@ def insert_failed_run(module: Module, request: RunRequest, error: PipekitError) 
     final: dict[str, Any] = {
         "status": Status.ERROR,
         "error": without_secrets(error.as_dict()),
+        "effect": None if request.dry_run else Effect.UNCHANGED,
         "finished_at": timezone.now(),
     }
     run = _new(module, request, lock_key="", **final)

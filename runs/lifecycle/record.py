@@ -22,6 +22,7 @@ from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
 from runs.lifecycle import unfinished_steps
+from runs.lifecycle.effect import EffectSoFar
 from runs.lifecycle.finish import finish_run
 from runs.lifecycle.statements_and_warnings import StatementsAndWarnings
 from runs.models import Run
@@ -52,8 +53,9 @@ class Recorder:
         self.run = run
         # what is executed, once it is known
         self.plan: Plan | None = None
-        # whether the publishing transaction may have begun; whether its commit is confirmed
-        self.publishing = self.published = False
+        # whether the publishing transaction may have begun
+        self.publishing = False
+        self.effect = EffectSoFar()
         self._progress_written = 0.0
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
@@ -63,6 +65,11 @@ class Recorder:
         self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
+
+    @property
+    def published(self) -> bool:
+        """Whether the commit of the publishing transaction is confirmed."""
+        return self.effect.is_published
 
     def __enter__(self) -> Recorder:
         self.log(f"run {self.run.pk} of {self.run.module_name} ({self.run.strategy}, {self.run.trigger})")
@@ -79,6 +86,7 @@ class Recorder:
             failure = self._log_failure(error)
             status = _status_after(failure)
             results["error"] = {key: _storable(value) for key, value in failure.as_dict().items()}
+            results["effect"] = None if self.run.dry_run else self.effect.after(failure)
         finish_run(self.run, status, {**results, "finished_at": timezone.now()}, log=self.log)
         return True
 
@@ -110,6 +118,7 @@ class Recorder:
                 if step == _PUBLISHING:
                     self._begin_publish()
                 if not self.published:
+                    self.effect.begin_step(step)
                     # a retry begins with a step only after the destination has no commit record of the run
                     self._statements_and_warnings.settle(is_committed=False)
                     self._set_statements_and_warnings()
@@ -155,6 +164,7 @@ class Recorder:
                     self.log(f"the query becomes a subquery, so that a condition can be added; reason: {reason}")
                 self.log(f"source query:\n{sql}")
             case events.HookStarted(number, run_on, where):
+                self.effect.begin_hook()
                 self.log(f"hook {number} ({run_on}) on {where} ...")
             case events.HookSucceeded(number):
                 self._end_step(event)
@@ -207,7 +217,7 @@ class Recorder:
         self._write()
 
     def _record_published(self, event: events.Published) -> None:
-        self.published, self._deleted = True, event.deleted or 0
+        self.effect.is_published, self._deleted = True, event.deleted or 0
         self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})

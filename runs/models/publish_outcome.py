@@ -1,45 +1,26 @@
-"""Whether an ended run has published, and what it did not execute afterwards, in words for people."""
+"""What an ended run did to its destination, and in how many tries, in words for people: the same ones everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connections.sdk.errors import (
-    Cancelled,
-    CountMismatch,
-    DuplicateKeys,
-    InvalidValue,
-    Lost,
-    NullKeys,
-    Overtaken,
-    Refused,
-)
 from runs.models.run import Run
-from runs.models.states import FAILED
-
-# raised before COMMIT, and only there
-_ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, InvalidValue, CountMismatch)}
-# say themselves what was published, or cannot know it
-_SAID_BY_ERROR = {error.code for error in (Cancelled, Lost, Overtaken)}
+from runs.models.states import FAILED, Effect
 
 
-def is_certainly_unpublished(run: Run) -> bool:
-    """Return whether a failed run certainly changed nothing in its destination table.
+def outcome_note(run: Run) -> str:
+    """Return what is certain about the destination of a failed run, or what an interrupted one did not execute.
 
-    True for an error before the transfer had ended, or one that rolled the publish back. False after an earlier failed
-    attempt or a lost connection or process: there the error's message says what is known.
+    Empty for other runs. It is not known, for example, if a connection was lost during COMMIT.
     """
-    if run.status not in FAILED or run.published_at is not None or run.attempts:
-        return False
-    code = (run.error or {}).get("code", "")
-    transferred = any(step.get("step") == "transfer" for step in run.steps or ())
-    return code in _ROLLED_BACK or (not transferred and code not in _SAID_BY_ERROR)
+    if run.not_executed:
+        return f"{Effect.PUBLISHED.label}; not executed to the end: {', '.join(run.not_executed)}"
+    return Effect(run.effect).label if run.effect and run.status in FAILED else ""
 
 
-def unfinished_note(run: Run) -> str:
-    """Return a note for a run that published and was ended before its later steps were; else an empty string."""
-    steps = run.not_executed
-    return f"the rows are published; not executed to the end: {', '.join(steps)}" if steps else ""
+def tries_note(run: Run) -> str:
+    """Return the number of tries, those to connect included; empty if there was one."""
+    return f"{run.attempt} tries" if run.attempt > 1 else ""
 
 
 def unfinished_sentence(steps: Sequence[str] | None) -> str:
