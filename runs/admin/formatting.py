@@ -11,6 +11,7 @@ from connections.sdk.formatting import readable_size, visible
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
+from runs.missing_logs import why_missing
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 from runs.models.publish_outcome import outcome_note
@@ -203,7 +204,7 @@ def log(run: Run | GroupRun | Verification) -> str:
     """Return the last lines of the run's log, or why there are none."""
     text, is_whole = _log_end(run)
     if not text:
-        return "There is no log: nothing was logged yet, or it was removed after log_retention_days."
+        return why_missing(run).reason
     whole = f"manage.py runlog {run.pk}" if isinstance(run, Run) else str(run.log_file)
     return html.render("runs/log.html", text=text, whole="" if is_whole else whole)
 
