@@ -47,6 +47,24 @@ def write(run: Logged, text: str) -> None:
         file.write(f"{now} {indented(text)}\n".encode(errors="backslashreplace"))
 
 
+def set_earlier_apart(run: Logged) -> None:
+    """Rename a log that exists before the row is inserted: that of an earlier row, which had the same number.
+
+    Numbers are given again after an older backup of the metadata was restored, or after it was deleted.
+    """
+    file = run.log_file
+    try:
+        written = dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC)
+        aside = file.with_name(f"{file.stem}.until-{written:%Y%m%dT%H%M%S.%fZ}{file.suffix}")
+        file.rename(aside)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        write(run, f"the lines above belong to an earlier one of this number; its log cannot be renamed: {error}")
+        return
+    write(run, f"the log of an earlier one with this number is kept in {aside}: the metadata was restored or deleted")
+
+
 def open_to_append(path: Path) -> BinaryIO:
     """Return a log, opened to append other output to it; the null device if it cannot be opened."""
     try:

@@ -11,8 +11,10 @@ from connections.sdk.formatting import readable_size, visible
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
+from runs.missing_logs import why_missing
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
+from runs.models.publish_outcome import outcome_note
 from runs.models.states import Status
 from runs.models.verification import Verification
 
@@ -123,8 +125,10 @@ def cards(rows: list[tuple[str, str]], *, note: str = "") -> str:
 
 
 def problem(run: Run | Verification) -> str:
-    """Return an error in one line, for lists."""
-    return html.clipped(str(run.error.get("message", ""))) if run.error else ""
+    """Return an error in one line, for lists; of a run without one, what it did not execute after its publish."""
+    if run.error:
+        return html.clipped(str(run.error.get("message", "")))
+    return html.clipped(outcome_note(run)) if isinstance(run, Run) and run.not_executed else ""
 
 
 def error(run: Run | GroupRun | Verification) -> str:
@@ -132,7 +136,8 @@ def error(run: Run | GroupRun | Verification) -> str:
     if not run.error:
         return NOTHING
     fields = {name: visible(str(run.error.get(name, ""))) for name in ("message", "hint", "code")}
-    return html.render("runs/error.html", detail=run.error.get("detail", ""), **fields)
+    outcome = outcome_note(run) if isinstance(run, Run) else ""
+    return html.render("runs/error.html", detail=run.error.get("detail", ""), outcome=outcome, **fields)
 
 
 def warnings(run: Run | Verification) -> str:
@@ -199,7 +204,7 @@ def log(run: Run | GroupRun | Verification) -> str:
     """Return the last lines of the run's log, or why there are none."""
     text, is_whole = _log_end(run)
     if not text:
-        return "There is no log: nothing was logged yet, or it was removed after log_retention_days."
+        return why_missing(run).reason
     whole = f"manage.py runlog {run.pk}" if isinstance(run, Run) else str(run.log_file)
     return html.render("runs/log.html", text=text, whole="" if is_whole else whole)
 

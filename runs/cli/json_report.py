@@ -31,6 +31,8 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "merge_sql": run.merge_sql,
         "watermarks": run.watermarks,
         "warnings": run.warnings,
+        "effect": run.effect,
+        "unfinished": run.not_executed,
         "error": run.error,
         "group_run": run.group_run_id,
         "attempt": run.attempt,

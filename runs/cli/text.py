@@ -6,56 +6,27 @@ from collections.abc import Iterator, Mapping
 
 from django.utils import timezone
 
-from connections.sdk.errors import (
-    Cancelled,
-    CountMismatch,
-    DuplicateKeys,
-    InvalidValue,
-    Lost,
-    NullKeys,
-    Overtaken,
-    Refused,
-)
 from connections.sdk.formatting import counted, one_line
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
-from runs.models.states import FAILED, Status
-
-# raised before COMMIT, and only there
-_ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, InvalidValue, CountMismatch)}
-# say themselves what was published, or cannot know it
-_SAID_BY_ERROR = {error.code for error in (Cancelled, Lost, Overtaken)}
+from runs.models.publish_outcome import outcome_note, tries_note
+from runs.models.states import Status
 
 
 def run_summary(run: Run) -> str:
     """Return a line with the run's result; for a dry run also the SQL that it built."""
     if run.dry_run:
         return _dry_summary(run)
-    how = ", ".join([f"run {run.pk}", run.strategy, *(["forced"] if run.force else [])])
+    how = ", ".join(filter(None, [f"run {run.pk}", run.strategy, "forced" if run.force else "", tries_note(run)]))
     text = f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s ({how})"
-    shown = ", ".join(_known(run))
+    shown = "; ".join(filter(None, [_counts(run), outcome_note(run)]))
     return f"{text}: {shown}" if shown else text
 
 
-def _known(run: Run) -> Iterator[str]:
-    """Yield the counts that are known and, if a failed run certainly published nothing, a note of that."""
+def _counts(run: Run) -> str:
+    """Return the counts that are known."""
     counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
-    yield from (f"{value:,} {name}" for name, value in counts.items() if value is not None)
-    if _certainly_unpublished(run):
-        yield "nothing was published"
-
-
-def _certainly_unpublished(run: Run) -> bool:
-    """Return whether a failed run certainly changed nothing in its destination.
-
-    True for an error before the transfer had ended, or one that rolled the publish back. False after an earlier failed
-    attempt or a lost connection or process: there the error's message says what is known.
-    """
-    if run.status not in FAILED or run.published_at is not None or run.attempts:
-        return False
-    code = (run.error or {}).get("code", "")
-    transferred = any(step.get("step") == "transfer" for step in run.steps or ())
-    return code in _ROLLED_BACK or (not transferred and code not in _SAID_BY_ERROR)
+    return ", ".join(f"{value:,} {name}" for name, value in counts.items() if value is not None)
 
 
 def _dry_summary(run: Run) -> str:
@@ -103,7 +74,12 @@ def run_line(run: Run) -> str:
     # a repair reads only a part of the rows
     notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else []
     notes += [one_line(run.error["message"])] if run.error else []
-    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, ": ".join(notes))
+    problem = ": ".join(notes)
+    # an error may say itself what was published
+    outcome = "" if "published" in problem and not run.not_executed else outcome_note(run)
+    remarks = "; ".join(filter(None, [tries_note(run), outcome]))
+    problem = f"{problem} [{remarks}]" if problem and remarks else problem or remarks
+    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, problem)
 
 
 def _line(number: str, module: str, status: str, started: str, duration: str, rows: str, problem: str) -> str:

@@ -144,6 +144,13 @@ class HookSucceeded:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class HookFailed:
+    """A hook has failed whose failure is only a warning, which was yielded before."""
+
+    number: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
     """An attempt failed with a transient error; the next one begins after ``wait`` seconds."""
@@ -184,6 +191,7 @@ Event = (
     | Unconfirmed
     | HookStarted
     | HookSucceeded
+    | HookFailed
     | AttemptFailed
 )
 

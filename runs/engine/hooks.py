@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 
 from connections.sdk.errors import PipekitError
-from runs.engine.events import Event, HookStarted, HookSucceeded, Warned
+from runs.engine.events import Event, HookFailed, HookStarted, HookSucceeded, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Hook, RunOn
 from runs.engine.sessions import open_session
@@ -34,5 +34,6 @@ def run_hooks(
             if hook.must_succeed:
                 raise
             yield Warned(error.message)
+            yield HookFailed(number)
         else:
             yield HookSucceeded(number)

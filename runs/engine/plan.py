@@ -78,6 +78,8 @@ class Plan:
     source_query: str
     # the table that earlier runs filled, if dest_table meant that one then and may mean another one now
     former_table: TableName | None = None
+    # the number of the module's last successful run, if that one filled dest_table
+    filled_by: int | None = None
     # as the module defines them; empty = derived from the query and its description by the source
     columns: tuple[Column, ...] = ()
     merge_key: tuple[str, ...] = ()

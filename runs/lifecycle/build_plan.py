@@ -15,7 +15,7 @@ from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, RunOn
 from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, Strategy
-from runs.lifecycle.dest_lock_key import is_key_of_table, table_without_url_schema
+from runs.lifecycle.dest_lock_key import is_key_of, is_key_of_table, table_without_url_schema
 from runs.models import Run
 from runs.models.setting import Setting, current_settings
 from runs.models.states import Status
@@ -47,6 +47,7 @@ def build_plan(
     key = module.key_columns
     settings = settings or current_settings()
     timeout = settings.no_progress_timeout
+    last_success, last_key = _last_success(module)
     plan = Plan(
         run=token,
         module=module.name,
@@ -55,7 +56,8 @@ def build_plan(
         destination=_parameters(module.dest_connection, timeout),
         dest_table=module.dest_table_name,
         source_query=module.source_query,
-        former_table=_former_table(module),
+        former_table=_former_table(module, last_key),
+        filled_by=last_success if last_key and is_key_of(last_key, module) else None,
         columns=_columns(module),
         merge_key=key,
         watermark=_watermark(module, strategy, key),
@@ -117,13 +119,16 @@ def build_destination_plan(module: Module, *, token: str, full_refresh: bool) ->
     )
 
 
-def _former_table(module: Module) -> TableName | None:
-    """Return the table that the module's last successful run filled, if the schema in the URL has replaced it since."""
-    if (table := table_without_url_schema(module)) is None:
-        return None
+def _last_success(module: Module) -> tuple[int | None, str]:
+    """Return the number of the module's last successful run, and the key of the table that it filled."""
     succeeded = Run.objects.filter(module=module, status=Status.SUCCESS, dry_run=False).order_by("-pk")
-    key = succeeded.values_list("dest_lock_key", flat=True).first()
-    return table if key and is_key_of_table(key, module, table) else None
+    return succeeded.values_list("pk", "dest_lock_key").first() or (None, "")
+
+
+def _former_table(module: Module, last_key: str) -> TableName | None:
+    """Return the table that the module's last successful run filled, if the schema in the URL has replaced it since."""
+    table = table_without_url_schema(module)
+    return table if table is not None and last_key and is_key_of_table(last_key, module, table) else None
 
 
 def _parameters(connection: Connection, timeout: int) -> ConnectionParameters:

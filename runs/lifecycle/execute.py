@@ -26,6 +26,7 @@ from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.lifecycle.record import Recorder
 from runs.models import Run
+from runs.models.publish_outcome import unfinished_sentence
 from runs.models.setting import Setting, SettingInvalid, current_settings
 from runs.models.transitions import IllegalTransition
 
@@ -46,39 +47,40 @@ def execute_run(
     module's retry policy. With ``repair`` it repairs these differences.
     """
     with Recorder(run) as recorder:
+
+        def handle(event: Event) -> None:
+            recorder.record(event)
+            on_event(event)
+
         point("run.inserted")
         heartbeat = Heartbeat(run, on_beat=recorder.cap_log)
         try:
             signals.end_deferral()
             with heartbeat:
-                _run_engine(recorder, heartbeat, on_event, retry=retry, repair=repair)
+                _run_engine(recorder, heartbeat, handle, retry=retry, repair=repair)
                 # from here a cancel is too late
                 signals.shield()
         except KeyboardInterrupt:
             signals.shield()
-            _end_interrupted(recorder, is_row_gone=heartbeat.is_row_gone)
+            _end_interrupted(recorder, on_event, is_row_gone=heartbeat.is_row_gone)
         except IllegalTransition:
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
-            _end_interrupted(recorder, is_row_gone=_is_gone(run))
+            _end_interrupted(recorder, on_event, is_row_gone=_is_gone(run))
         except sync.RunStopped as stopped:
             signals.shield()
-            _end_interrupted(recorder, is_row_gone=_is_gone(run), failure=stopped.__cause__)
+            _end_interrupted(recorder, on_event, is_row_gone=_is_gone(run), failure=stopped.__cause__)
     return run
 
 
 def _run_engine(
     recorder: Recorder,
     heartbeat: Heartbeat,
-    on_event: Callable[[Event], None],
+    handle: Callable[[Event], None],
     *,
     retry: bool,
     repair: VerificationResult | None,
 ) -> None:
-    def handle(event: Event) -> None:
-        recorder.record(event)
-        on_event(event)
-
     settings: Setting | None = None
     try:
         # as they are when the run starts
@@ -168,7 +170,13 @@ def _is_gone(run: Run) -> bool:
         return True
 
 
-def _end_interrupted(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | None = None) -> None:
+def _end_interrupted(
+    recorder: Recorder,
+    on_event: Callable[[Event], None],
+    *,
+    is_row_gone: bool,
+    failure: BaseException | None = None,
+) -> None:
     """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already.
 
     ``failure`` is the error that the run met before it noticed; it is logged, or a warning if the run had published.
@@ -182,6 +190,7 @@ def _end_interrupted(recorder: Recorder, *, is_row_gone: bool, failure: BaseExce
         # counted as published even if the row that would record it is gone
         with suppress(IllegalTransition):
             recorder.record(published)
+    recorder.effect.rule_out_publish()
     if not recorder.published and is_row_gone:
         raise Lost(
             "The run's row was deleted from the metadata database, or finalized by another process; nothing was"
@@ -190,19 +199,15 @@ def _end_interrupted(recorder: Recorder, *, is_row_gone: bool, failure: BaseExce
         )
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
-    if failure is not None:
-        recorder.record(Warned(text))
+    why = "The cancel came too late"
     if is_row_gone:
-        recorder.record(
-            Warned(
-                "The run's row was deleted from the metadata database or finalized by another process; remaining hooks"
-                " and key_sync were skipped."
-            )
-        )
-        return
-    recorder.record(
-        Warned("The cancel came too late: the rows are published. Remaining hooks and key_sync were skipped.")
-    )
+        why = "The run's row was deleted from the metadata database or finalized by another process"
+    ending = f"{why}: the rows are published. {unfinished_sentence(recorder.run.unfinished)}"
+    for warning in (*([] if failure is None else [text]), ending):
+        recorder.record(Warned(warning))
+        # the terminal may be closed
+        with suppress(OSError):
+            on_event(Warned(warning))
 
 
 def _find(plan: Plan) -> Published | None:

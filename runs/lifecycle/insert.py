@@ -14,13 +14,14 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.sdk.records import dataclass
 from modules.models import Group, Module
+from runs import logs
 from runs.lifecycle.build_plan import strategy_of
 from runs.lifecycle.dest_lock_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.reap import reap_if_dead, reap_row
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy, without_secrets
-from runs.models.states import Status
+from runs.models.states import Effect, Status
 from runs.models.transitions import finished
 from runs.process import identity
 
@@ -98,6 +99,7 @@ def queue_group_run(group: Group, request: RunRequest) -> GroupRun:
                     dry_run=request.dry_run,
                     full_refresh=request.full_refresh,
                 )
+                logs.set_earlier_apart(group_run)
                 request.inserted(group_run)
                 return group_run
         except IntegrityError:
@@ -110,6 +112,7 @@ def insert_failed_run(module: Module, request: RunRequest, error: PipekitError) 
     final: dict[str, Any] = {
         "status": Status.ERROR,
         "error": without_secrets(error.as_dict()),
+        "effect": None if request.dry_run else Effect.UNCHANGED,
         "finished_at": timezone.now(),
     }
     run = _new(module, request, lock_key="", **final)
@@ -126,6 +129,8 @@ def _insert(module: Module, request: RunRequest, **fields: Any) -> Run:
             with transaction.atomic():
                 run.save(force_insert=True)
                 run.record(log_path=f"runs/{run.pk}.log")
+                # before the commit: no other process knows the row yet
+                logs.set_earlier_apart(run)
                 request.inserted(run)
         except IntegrityError:
             _finalize_dead_conflicts(run)

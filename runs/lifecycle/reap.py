@@ -27,15 +27,13 @@ from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy
-from runs.models.states import Status
+from runs.models.publish_outcome import unfinished_sentence
+from runs.models.states import Effect, Status
 from runs.models.transitions import IllegalTransition
 from runs.models.verification import ACTIVE, Verification
 
 _log = logging.getLogger(__name__)
-_RECOVERED = (
-    "The process died after it had published, as the destination's commit record shows. "
-    "Remaining hooks and key_sync were skipped."
-)
+_RECOVERED = "The process died after it had published, as its commit record shows: the rows are published."
 
 
 class NotFinalized(Exception):
@@ -146,20 +144,32 @@ def _finalize_run(run: Run) -> None:
     only_if = {"status": run.status}
     published, why_unknown = _ask_destination(run)
     if published is not None:
+        recovered = f"{_RECOVERED} {unfinished_sentence(run.unfinished)}"
+        warnings = [*run.warnings, recovered, *([why_unknown] if why_unknown else [])]
+        logs.write(run, f"warning: {recovered}")
         run.finish_success(
             inserted=published.inserted,
             updated=published.updated,
             deleted=published.deleted,
-            warnings=[*run.warnings, _RECOVERED, *([why_unknown] if why_unknown else [])],
+            warnings=warnings,
             only_if=only_if,
         )
     elif run.cancel_requested:
         cancelled = Cancelled("The run was cancelled; nothing was published.", detail=why_unknown)
-        run.finish_cancelled(cancelled.as_dict(), only_if=only_if)
+        run.finish_cancelled(cancelled.as_dict(), only_if=only_if, **_effect(run, why_unknown))
     else:
         effect = "whether it published is not known" if why_unknown else "nothing was published"
-        run.finish_error(_lost(run, effect, detail=why_unknown).as_dict(), only_if=only_if)
+        error = _lost(run, effect, detail=why_unknown)
+        run.finish_error(error.as_dict(), only_if=only_if, **_effect(run, why_unknown))
     logs.write(run, f"finalized without its process: {run.status}")
+
+
+def _effect(run: Run, why_unknown: str) -> dict[str, Effect | None]:
+    """Return the field of a dead run without a commit record; none for one that never started."""
+    if run.dry_run or run.started_at is None:
+        return {}
+    has_hooks = run.module is None or run.module.hooks.exists()
+    return {"effect": None if why_unknown else Effect.UNPUBLISHED if has_hooks else Effect.UNCHANGED}
 
 
 def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:

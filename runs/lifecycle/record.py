@@ -21,6 +21,8 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
+from runs.lifecycle import unfinished_steps
+from runs.lifecycle.effect import EffectSoFar
 from runs.lifecycle.finish import finish_run
 from runs.lifecycle.statements_and_warnings import StatementsAndWarnings
 from runs.models import Run
@@ -32,7 +34,12 @@ _PROGRESS_SECONDS = 2.0
 _PUBLISHING, _HOOKS = "publish", "hooks"
 
 _Detail = (
-    events.WatermarkResolved | events.SourceQueryBuilt | events.HookStarted | events.HookSucceeded | events.Waiting
+    events.WatermarkResolved
+    | events.SourceQueryBuilt
+    | events.HookStarted
+    | events.HookSucceeded
+    | events.HookFailed
+    | events.Waiting
 )
 
 
@@ -46,8 +53,9 @@ class Recorder:
         self.run = run
         # what is executed, once it is known
         self.plan: Plan | None = None
-        # whether the publishing transaction may have begun; whether its commit is confirmed
-        self.publishing = self.published = False
+        # whether the publishing transaction may have begun
+        self.publishing = False
+        self.effect = EffectSoFar()
         self._progress_written = 0.0
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
@@ -57,6 +65,11 @@ class Recorder:
         self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
+
+    @property
+    def published(self) -> bool:
+        """Whether the commit of the publishing transaction is confirmed."""
+        return self.effect.is_published
 
     def __enter__(self) -> Recorder:
         self.log(f"run {self.run.pk} of {self.run.module_name} ({self.run.strategy}, {self.run.trigger})")
@@ -73,6 +86,7 @@ class Recorder:
             failure = self._log_failure(error)
             status = _status_after(failure)
             results["error"] = {key: _storable(value) for key, value in failure.as_dict().items()}
+            results["effect"] = None if self.run.dry_run else self.effect.after(failure)
         finish_run(self.run, status, {**results, "finished_at": timezone.now()}, log=self.log)
         return True
 
@@ -101,8 +115,10 @@ class Recorder:
         """Record one event in the log and the row. Raise IllegalTransition if the run was finalized elsewhere."""
         match event:
             case events.StepStarted(step):
-                self.publishing = self.publishing or step == _PUBLISHING
+                if step == _PUBLISHING:
+                    self._begin_publish()
                 if not self.published:
+                    self.effect.begin_step(step)
                     # a retry begins with a step only after the destination has no commit record of the run
                     self._statements_and_warnings.settle(is_committed=False)
                     self._set_statements_and_warnings()
@@ -148,13 +164,30 @@ class Recorder:
                     self.log(f"the query becomes a subquery, so that a condition can be added; reason: {reason}")
                 self.log(f"source query:\n{sql}")
             case events.HookStarted(number, run_on, where):
+                self.effect.begin_hook()
                 self.log(f"hook {number} ({run_on}) on {where} ...")
             case events.HookSucceeded(number):
+                self._end_step(event)
                 self.log(f"hook {number} done")
+            case events.HookFailed():
+                self._end_step(event)
             case events.Waiting(message):
                 self.log(message)
             case _:
                 assert_never(event)
+
+    def _begin_publish(self) -> None:
+        self.publishing = True
+        if self.run.unfinished is None and self.plan is not None:
+            self._set(unfinished=unfinished_steps.of_plan(self.plan))
+        if self.run.unfinished:
+            # in the row before the commit: this process may be killed after it
+            self._write()
+
+    def _end_step(self, event: unfinished_steps.StepEnd) -> None:
+        if self.run.unfinished:
+            self._set(unfinished=unfinished_steps.left_after(event, self.run.unfinished))
+            self._write()
 
     def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
         for event in transaction:
@@ -178,12 +211,13 @@ class Recorder:
                 self._set_statements_and_warnings()
                 # replaced, not added: a step that is retried reports its count again
                 self._reconciled[what] = deleted
+                self._end_step(event)
                 self._set(deleted=self._deleted + sum(self._reconciled.values()))
                 self.log(f"{what} deleted {deleted} rows")
         self._write()
 
     def _record_published(self, event: events.Published) -> None:
-        self.published, self._deleted = True, event.deleted or 0
+        self.effect.is_published, self._deleted = True, event.deleted or 0
         self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})

@@ -18,7 +18,7 @@ from runs.models import states
 from runs.models.execution import Execution
 from runs.models.group_run import GroupRun
 from runs.models.querysets import RunQuerySet
-from runs.models.states import Status
+from runs.models.states import Effect, Status
 from runs.models.transitions import IllegalTransition, transition
 
 
@@ -60,6 +60,11 @@ class Run(Execution):
     force = models.BooleanField(default=False)
     # when the commit at the destination was confirmed; from then on it is too late to cancel
     published_at = models.DateTimeField(null=True, blank=True)
+    # the later steps that have not ended, as texts; null until the publish begins (see lifecycle.unfinished_steps)
+    unfinished = models.JSONField(null=True, blank=True)
+
+    # null if it is not known
+    effect = models.CharField(max_length=11, choices=Effect.choices, null=True, blank=True)  # noqa: DJ001
 
     read = models.BigIntegerField(null=True, blank=True)
     staged = models.BigIntegerField(null=True, blank=True)
@@ -118,9 +123,20 @@ class Run(Execution):
         """The path of its log. The row stores it relative to the log directory, so that an installation can move."""
         return Path(conf.PIPEKIT.log_dir) / self.log_path
 
+    @property
+    def not_executed(self) -> list[str]:
+        """The hooks and deletes that a run which ended after its publish did not execute to the end."""
+        return (self.unfinished or []) if self.effect == Effect.PUBLISHED else []
+
     def mark_lost(self, *, heartbeat: int) -> None:
         """running -> lost, unless the heartbeat has advanced beyond the given one."""
         transition(self, Status.LOST, sources=[Status.RUNNING], fields={}, only_if={"heartbeat": heartbeat})
+
+    def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
+        if "effect" not in results and not self.dry_run:
+            unless_published = None if self.started_at else Effect.UNCHANGED
+            results["effect"] = Effect.PUBLISHED if status == Status.SUCCESS else unless_published
+        super().finish(status, only_if=only_if, **results)
 
     def finish_success(self, **results: Any) -> None:
         """running or lost -> success."""

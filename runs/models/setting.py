@@ -13,6 +13,7 @@ from django.db import models
 from connections.models import Timestamped
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import REFERENCE
+from runs.models.setting_values import problem, shown
 
 # the primary key of the only row
 ROW = 1
@@ -160,7 +161,8 @@ class Setting(Timestamped):
     smtp_password = _text("Password", "$NAME of the password at the mail server.", validate_reference)
     # a webhook stored before private addresses were refused: allowed until its address is changed
     webhook_unrestricted = models.BooleanField(default=False, editable=False)
-    # what earlier versions stored and a field cannot hold, by setting; also settings that no longer exist
+    # stored values that are not valid, by setting, whose field then has the default: of earlier versions, or written by
+    # SQL (see `from_db`); also settings that no longer exist
     invalid = models.JSONField(default=dict, editable=False)
 
     class Meta:
@@ -170,6 +172,19 @@ class Setting(Timestamped):
 
     def __str__(self) -> str:
         return "Settings"
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Setting:
+        """Load a row. Values that the model would refuse, because SQL has written them, become ``invalid``."""
+        row: Setting = super().from_db(*args, **kwargs)
+        loaded = row.__dict__
+        invalid = loaded.get("invalid")
+        found = {name: loaded[name] for name in names() if name in loaded and problem(_field(name), loaded[name])}
+        for name in found:
+            setattr(row, name, _field(name).get_default())
+        if found or "invalid" in loaded:
+            row.invalid = {**(invalid if isinstance(invalid, dict) else {}), **found}
+        return row
 
     @property
     def lease(self) -> int:
@@ -191,11 +206,19 @@ class Setting(Timestamped):
         """
         for name in fields or ():
             if name in self.invalid:
+                field, stored = _field(name), self.invalid[name]
+                value = f": {text}" if (text := shown(field, stored)) else ""
                 raise SettingInvalid(
-                    f"The stored value of the setting {name} is not valid; set it in the admin.",
-                    hint="manage.py doctor names all such settings.",
+                    f"The stored value of the setting {name} is not valid{value}. {problem(field, stored)}".rstrip(),
+                    hint="Set it in the admin, under Settings; manage.py doctor names all such settings.",
                 )
         super().refresh_from_db(using, fields, from_queryset)
+
+
+def _field(name: str) -> models.Field[Any, Any]:
+    field = Setting._meta.get_field(name)
+    assert isinstance(field, models.Field)
+    return field
 
 
 def names() -> tuple[str, ...]:

@@ -21,6 +21,15 @@ class Status(TextChoices):
     REFUSED = "refused", "Refused"
 
 
+class Effect(TextChoices):
+    """What an ended run has certainly done to its destination; null if it is not known, and of dry runs."""
+
+    PUBLISHED = "published", "the rows are published"
+    UNCHANGED = "unchanged", "nothing was published, the destination table is unchanged"
+    # hooks were executed, which may have changed the table
+    UNPUBLISHED = "unpublished", "nothing was published"
+
+
 class GroupStatus(TextChoices):
     """The status of a group run."""
 

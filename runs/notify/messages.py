@@ -19,6 +19,7 @@ from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import NotificationKind
 from runs.models.setting import Setting
+from runs.models.states import Effect
 
 Payload = Mapping[str, Any]
 _NAME_LENGTH, _SUBJECT_LENGTH, _DIGEST_ITEMS = 63, 150, 200
@@ -131,6 +132,7 @@ def _event(payload: Payload, settings: Setting) -> dict[str, Any]:
         "message": line(error.get("message", ""), 2000),
         "hint": line(error.get("hint", ""), 1000),
         "code": "" if is_missed else line(error.get("code", ""), 60),
+        "outcome": _outcome(payload),
         "compared": line(payload.get("compared") or ""),
         "due": _local_time(payload.get("due")),
         "since": _local_time(payload.get("since")),
@@ -139,6 +141,13 @@ def _event(payload: Payload, settings: Setting) -> dict[str, Any]:
         "run": _run(payload),
         "url": link(payload, settings),
     }
+
+
+def _outcome(payload: Payload) -> str:
+    """Return what a failed run did to its destination, and the number of its tries if there were several."""
+    effect, tries = payload.get("effect"), payload.get("tries") or 1
+    known = effect if payload.get("error") and effect in Effect.values else None
+    return "; ".join([*([Effect(known).label] if known else []), *([f"{tries} tries"] if tries > 1 else [])])
 
 
 def _run(payload: Payload) -> str:

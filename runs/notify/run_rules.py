@@ -191,7 +191,8 @@ def _failures(run: Run, settings: Setting) -> models.QuerySet[Run]:
 
 def _about(run: Run | GroupRun) -> dict[str, Any]:
     number = "group_run" if isinstance(run, GroupRun) else "run"
-    return {number: run.pk, "status": str(run.status), "trigger": run.trigger, "at": timestamp(_end(run))}
+    about = {number: run.pk, "status": str(run.status), "trigger": run.trigger, "at": timestamp(_end(run))}
+    return about if isinstance(run, GroupRun) else {**about, "effect": run.effect, "tries": run.attempt}
 
 
 def _error(run: Run | GroupRun) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning
 from connections.sdk.records import dataclass
 from modules.models import Module
+from runs import logs
 from runs.lifecycle.insert import ExecutionRequest
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.reap import reap_row
@@ -59,6 +60,8 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
                 options=request.options or {},
                 **fields,
             )
+            # before the commit: no other process knows the row yet
+            logs.set_earlier_apart(row)
             request.inserted(row)
             return row
     except IntegrityError:

@@ -21,6 +21,7 @@ from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import notifications, slots, timers, unstarted
 from scheduling.tick.due import GAP, DueSlot, TickTimes, due_slot
+from scheduling.tick.finalized import Finalized
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer
 
@@ -40,12 +41,15 @@ class TickReport:
     missed: list[str] = field(default_factory=list)
     # name -> reason
     failed: dict[str, str] = field(default_factory=dict)
+    # runs, group runs and verifications found dead
+    finalized: list[Finalized] = field(default_factory=list)
     # the number of due slots that are left to the next ticks
     waiting: int = 0
 
     def problems(self) -> list[str]:
-        """Return a line for each timer that was not started as scheduled."""
-        lines = [f"{name}: {reason}" for name, reason in self.failed.items()]
+        """Return a line for each execution that was finalized, and each timer that was not started as scheduled."""
+        lines = list(map(str, self.finalized))
+        lines += [f"{name}: {reason}" for name, reason in self.failed.items()]
         lines += [f"{name}: skipped; it is still running, or disabled" for name in self.skipped]
         return lines + [f"{name}: missed" for name in self.missed]
 

@@ -30,6 +30,7 @@ from runs.notify.delivery import send_due
 from scheduling.models import Slot, Tick
 from scheduling.tick import housekeeping, lock
 from scheduling.tick.due import GAP, TickTimes
+from scheduling.tick.finalized import collect_finalized
 from scheduling.tick.fire import TickReport, start_due
 
 # seconds for finalizing dead runs, which may wait for destinations; the next tick continues
@@ -46,11 +47,13 @@ def run_tick(now: dt.datetime) -> TickReport:
     Raise errors of the metadata database, and SettingInvalid if a stored setting is invalid.
     """
     now = now.astimezone(dt.UTC)
-    error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
+    with collect_finalized() as finalized:
+        error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
     times = TickTimes(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )
     report = start_due(times)
+    report.finalized = finalized
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again
     if now.minute == 0 and times.unbroken_since < now - _STEADY:

@@ -50,6 +50,7 @@ ALONE = {
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
     "runs/jrunner/routes/same_file.py": "for a route and for verifications",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",
+    "runs/models/publish_outcome.py": "wording shared by commands, pages and the lifecycle",
     "runs/models/storable.py": "for rows, and for what notifications say of them",
     "runs/notify/recipients.py": "known without importing the clients of SMTP and HTTP",
     "runs/prune/result.py": "shared by all steps",

@@ -9,7 +9,7 @@ from connections.sdk.errors import ConfigurationInvalid, PipekitError, QueryInva
 from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
-from runs.engine.publish import foreign_keys
+from runs.engine.publish import foreign_keys, missing_table
 
 _ADVICE = {
     "materialized view": "Choose a table as dest_table; a hook can then run REFRESH MATERIALIZED VIEW.",
@@ -24,7 +24,7 @@ def check(dest: Destination, table: TableInfo | None) -> list[str]:
     Refused for one that earlier runs did not fill, or when a new table would have nearly the same name as another.
     """
     if table is None:
-        return _check_new(dest)
+        return [*_check_new(dest), *missing_table.warnings(dest)]
     warnings = _check_former(dest, table)
     _check_kind(dest, table)
     if _empties_by_truncate(dest):

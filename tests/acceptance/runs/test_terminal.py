@@ -8,60 +8,99 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import OutputWrapper
-from django.utils import timezone
 
 from connections.management.base import CommandFailed
+from connections.sdk.errors import ConnectionFailed, ConnectionLost, DuplicateKeys, QueryInvalid
 from connections.secrets.redaction import redactor
 from runs.admin import formatting
 from runs.cli import follow, json_report, progress
 from runs.cli.text import group_run_summary, run_summary
 from runs.engine import events
 from runs.lifecycle.record import Recorder
-from runs.models import Run
+from runs.models import Run, Setting
+from runs.notify.messages import notification_mail
 from tests.factories import GroupRunFactory, RunFactory
 
 pytestmark = pytest.mark.django_db
-TRANSFERRED = [{"step": "transfer", "seconds": 0.1}]
+UNCHANGED = "nothing was published, the destination table is unchanged"
+STARTED = {step: events.StepStarted(step) for step in ("resolve", "transfer", "publish")}
 
 
-def failed_counts(code: str, **fields: Any) -> str:
-    """Return the counts in the summary of a run that failed with this error code."""
-    error = {"code": code, "message": "No.", "hint": "", "detail": ""}
-    run = RunFactory.create(**{"status": "error", "error": error, **fields})
+def ended_by(error: Exception, *recorded: events.Event, **fields: Any) -> Run:
+    """Return a run that ended with this error after these events."""
+    run = RunFactory.create(**{"status": "running", "pid": 1, "log_path": "runs/ended.log", **fields})
+    with Recorder(run) as recorder:
+        for event in recorded:
+            recorder.record(event)
+        raise error
+    return run
+
+
+def outcome(run: Run) -> str:
+    """Return what the end of a run says after its time and its strategy."""
     return run_summary(run).partition("): ")[2]
 
 
-def test_a_failure_before_the_publish_says_that_nothing_was_published_and_shows_only_known_counts() -> None:
-    assert failed_counts("connection_failed") == "nothing was published"
-    assert failed_counts("query_invalid", read=0) == "0 read, nothing was published"
-    assert failed_counts("safety_limit", status="refused", read=3, steps=TRANSFERRED) == "3 read, nothing was published"
-    assert failed_counts("duplicate_keys", read=1234, steps=TRANSFERRED) == "1,234 read, nothing was published"
+def lost(number: int) -> events.AttemptFailed:
+    return events.AttemptFailed(number=number, code="connection_lost", message="reset", wait=0.1)
 
 
 @pytest.mark.parametrize(
-    ("code", "fields"),
+    ("error", "recorded"),
     [
-        ("connection_lost", {"steps": TRANSFERRED}),
-        ("internal", {"steps": TRANSFERRED}),
-        ("lost", {}),
-        ("cancelled", {"status": "cancelled"}),
-        # the first attempt may have published
-        ("connection_failed", {"attempts": [{"number": 1}]}),
+        (ConnectionFailed("No."), [STARTED["resolve"]]),
+        (ConnectionLost("No."), [STARTED["transfer"]]),
+        (DuplicateKeys("No."), [STARTED["publish"]]),
+        # the next attempt begins only if the destination has no commit record
+        (ConnectionLost("No."), [STARTED["publish"], lost(1), STARTED["resolve"]]),
     ],
 )
-def test_the_summary_does_not_mention_the_publish_where_it_is_uncertain(code: str, fields: dict[str, Any]) -> None:
-    assert failed_counts(code, read=5, **fields) == "5 read"
+def test_a_failed_run_that_certainly_published_nothing_says_so_everywhere(
+    capsys: pytest.CaptureFixture[str], error: Exception, recorded: list[events.Event]
+) -> None:
+    run = ended_by(error, *recorded)
+    assert (outcome(run), run.effect) == (UNCHANGED, "unchanged")
+    call_command("runs")
+    assert f"No. [{'2 tries; ' if run.attempt > 1 else ''}{UNCHANGED}]" in capsys.readouterr().out
+    assert UNCHANGED.capitalize() in formatting.error(run)
+    assert json_report.run_as_json(run)["effect"] == "unchanged"
+    payload = {"event": "failure", "error": run.error, "effect": run.effect, "tries": 3}
+    mail = notification_mail([payload], Setting(), key="k")
+    assert f"outcome:    {UNCHANGED}; 3 tries" in mail.text
 
 
-def test_a_failure_after_the_publish_shows_the_published_counts() -> None:
-    fields: dict[str, Any] = {
-        "published_at": timezone.now(),
-        "read": 2,
-        "inserted": 2,
-        "updated": 0,
-        "steps": TRANSFERRED,
-    }
-    assert failed_counts("query_invalid", **fields) == "2 read, 2 inserted, 0 updated"
+def test_a_run_that_executed_a_hook_does_not_say_that_the_table_is_unchanged() -> None:
+    hook = events.HookStarted(1, "before", "warehouse")
+    assert outcome(ended_by(ConnectionFailed("No."), hook)) == "nothing was published"
+
+
+@pytest.mark.parametrize(
+    ("error", "recorded"),
+    [
+        (ConnectionLost("No."), [STARTED["publish"]]),
+        (ValueError("No."), [STARTED["publish"]]),
+        # the second attempt could not ask the destination
+        (ConnectionFailed("No."), [STARTED["publish"], lost(1)]),
+    ],
+)
+def test_the_outcome_does_not_mention_the_publish_where_it_is_uncertain(
+    error: Exception, recorded: list[events.Event]
+) -> None:
+    run = ended_by(error, events.Staged(5, 10), *recorded)
+    assert (outcome(run), run.effect) == ("5 read", None)
+
+
+def test_a_failure_after_the_publish_says_so_and_shows_the_published_counts() -> None:
+    published = events.Published(inserted=2, updated=0, deleted=None)
+    run = ended_by(QueryInvalid("No."), events.Staged(2, 10), published)
+    assert outcome(run) == "2 read, 2 inserted, 0 updated; the rows are published"
+
+
+def test_the_number_of_tries_is_told_with_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFactory.create(status="success", attempt=3)
+    assert "full, 3 tries)" in run_summary(run)
+    call_command("runs")
+    assert capsys.readouterr().out.rstrip().endswith("  3 tries")
 
 
 def test_dry_runs_are_marked_in_the_list_and_in_the_json(

@@ -9,12 +9,14 @@ import signal
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django import Settings
 
 from runs.models import GroupRun, Run
+from runs.process import identity
 from scheduling import loop
 from scheduling.models import Schedule, Tick
-from tests.factories import ModuleFactory, ScheduleFactory
+from tests.factories import GroupRunFactory, ModuleFactory, RunFactory, ScheduleFactory
 from tests.processes.commands import run_in_new_interpreter, start_in_new_interpreter, wait_until
 
 Capture = pytest.CaptureFixture[str]
@@ -37,6 +39,27 @@ def test_tick_starts_what_is_due_at_the_given_timestamp(capsys: Capture) -> None
     assert GroupRun.objects.get().trigger == f"schedule:{by_group.pk}"
     run = Run.objects.get()
     assert (run.module, run.status, run.trigger) == (by_module.module, "queued", f"schedule:{by_module.pk}")
+
+
+def test_a_tick_names_what_it_finalized(capsys: Capture) -> None:
+    dead = {**identity.current().as_fields(), "boot_id": "another boot"}
+    started = {"status": "running", "started_at": timezone.now(), "dry_run": True, **dead}
+    run, other = RunFactory.create(**started), RunFactory.create(**started)
+    group_run = GroupRunFactory.create(status="running", members=[], **dead)
+    Run.objects.filter(pk=other.pk).update(boot_id=identity.current().as_fields()["boot_id"])
+    call_command("tick")
+    out, err = capsys.readouterr()
+    first, second = err.splitlines()
+    assert out == "0 started\n"
+    assert first.startswith(
+        f"run {run.pk} of {run.module_name}: its process had ended; finalized as error: The process"
+    )
+    assert second.startswith(f"group run {group_run.pk} of {group_run.group_name}: its process had ended; finalized as")
+    Run.objects.filter(pk=other.pk).update(boot_id="another boot")
+    call_command("tick", json=True)
+    (entry,) = json.loads(capsys.readouterr().out)["finalized"]
+    assert (entry["kind"], entry["number"], entry["name"]) == ("run", other.pk, other.module_name)
+    assert (entry["status"], "ended unexpectedly" in entry["message"]) == ("error", True)
 
 
 def test_a_tick_does_nothing_while_another_one_is_running(capsys: Capture) -> None:
@@ -67,6 +90,7 @@ def test_the_scheduler_ticks_at_once_and_is_stopped_by_a_signal() -> None:
 ORPHANED_CHILDREN = """
 import ctypes, os, time
 import psutil
+from runs.process import identity
 from scheduling import loop
 
 def zombies():

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError
 
 from connections.sdk.errors import ConnectionLost
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Session
 from modules.models import Hook, Module
+from runs.admin import formatting
 from runs.engine import hooks, sync
 from runs.engine.events import Event
+from runs.engine.sessions import open_session
 from runs.lifecycle import execute, metadata_retry, signals
 from runs.lifecycle.insert import RunRequest, insert_run
+from runs.lifecycle.reap import reap_row
 from runs.models import Run, Setting
 from runs.models.setting import current_settings
 from tests.harness.bench import Bench
@@ -121,6 +129,58 @@ def test_a_failure_after_a_cancel_was_requested_ends_as_cancelled_and_runs_no_ho
     run = executed(orders, retry=retry)
     assert (run.status, (run.error or {})["code"], logged(numbers)) == ("cancelled", "cancelled", [])
     assert "reset" in run.log_file.read_text()
+
+
+@pytest.fixture
+def interrupted(orders: Module, monkeypatch: pytest.MonkeyPatch) -> list[Hook]:
+    """Hooks after success of which the second is interrupted; those of the module follow as hooks 4 and 5."""
+    planned = [Hook.objects.create(module=orders, sql="SELECT 1", run_order=0) for _ in range(3)]
+    opened: list[int] = []
+
+    def interrupt_second(connection: ConnectionParameters) -> AbstractContextManager[Session]:
+        opened.append(1)
+        if len(opened) == 2:
+            raise KeyboardInterrupt
+        return open_session(connection)
+
+    monkeypatch.setattr(hooks, "open_session", interrupt_second)
+    return planned
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_run_interrupted_in_a_hook_says_everywhere_that_the_rows_are_published_and_which_hooks_are_not_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call_command("runmodule", "orders")
+    left = "not executed to the end: hook 2 (success), hook 3 (success), hook 5 (always)"
+    out, err = capsys.readouterr()
+    run = Run.objects.get()
+    assert (run.status, run.inserted) == ("success", 2)
+    assert f"the rows are published; {left}" in out
+    for text in (err, run.log_file.read_text(), run.warnings[-1]):
+        assert f"the rows are published. {left.capitalize()}" in text
+    call_command("runs")
+    assert f"the rows are published; {left}" in capsys.readouterr().out
+    call_command("runs", json=True)
+    assert json.loads(capsys.readouterr().out)[0]["unfinished"] == left.partition(": ")[2].split(", ")
+    assert left in formatting.problem(run)
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_run_killed_in_a_hook_is_finalized_with_the_hooks_that_are_not_done(
+    orders: Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any, **options: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(execute, "_end_interrupted", killed)
+    with pytest.raises(SystemExit):
+        executed(orders)
+    Run.objects.update(boot_id="another boot")
+    run = Run.objects.get()
+    assert reap_row(run)
+    assert (run.status, run.not_executed[0]) == ("success", "hook 2 (success)")
+    assert "the rows are published. Not executed to the end: hook 2 (success), hook 3" in run.warnings[-1]
 
 
 def test_a_run_that_cannot_be_planned_and_was_cancelled_runs_no_hooks(

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pipekit_site.doctor.checks import CHECKS, Check, run_checks
 from runs.admin.forms import SettingForm
 from runs.models import Setting
-from runs.models.setting import current_settings, names
+from runs.models.setting import SettingInvalid, current_settings, names
 from tests.factories import change_settings, settings_form
 
 pytestmark = pytest.mark.django_db
@@ -148,6 +148,32 @@ def test_an_invalid_stored_value_raises_only_when_it_is_read_and_does_not_reveal
     with pytest.raises(ValueError) as refused:
         _ = current_settings().smtp_password
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.sqlite_metadata
+@pytest.mark.parametrize(
+    ("name", "stored", "message"),
+    [
+        ("heartbeat_seconds", "soon", "is not valid: 'soon'. Expected a whole number from 1 to 60."),
+        ("run_log_megabytes", 0, "is not valid: 0. Expected a whole number from 1 to 10000."),
+        ("min_full_share", "half", "is not valid: 'half'. Expected a number."),
+        ("notification_addresses", '"nobody"', "is not valid: 'nobody'. Expected a list"),
+        ("smtp_password", "hunter2", "is not valid. Expected a reference"),
+    ],
+)
+def test_a_value_that_sql_has_stored_and_the_model_refuses_is_named_with_its_setting(
+    name: str, stored: Any, message: str
+) -> None:
+    change_settings(notify_every=3)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE settings SET {name} = %s", [stored])
+    settings = current_settings()
+    assert settings.notify_every == 3
+    with pytest.raises(SettingInvalid) as refused:
+        getattr(settings, name)
+    assert f"The stored value of the setting {name} {message}" in refused.value.message
+    assert (refused.value.code, "in the admin" in refused.value.hint) == ("configuration_invalid", True)
+    assert name in settings_check().message
 
 
 def settings_check() -> Check:
