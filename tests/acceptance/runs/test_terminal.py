@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import OutputWrapper
+from django.utils import timezone
 
 from connections.management.base import CommandFailed
 from connections.sdk.errors import ConnectionFailed, ConnectionLost, DuplicateKeys, QueryInvalid
