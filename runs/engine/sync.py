@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.records import dataclass
-from connections.sdk.schema import TableInfo
+from connections.sdk.schema import ColumnInfo, TableInfo
 from runs.engine import dry_run
 from runs.engine.destination import Destination
 from runs.engine.events import (
@@ -47,11 +48,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """The result of step one: the query with its named watermarks, the bound, the destination table if it exists."""
+    """The result of step one: the query with its named watermarks, its columns at the source, the bound.
 
+    ``dest`` is the destination with an open session, ``table`` the destination table if it exists.
+    """
+
+    dest: Destination
     query: str
+    probed: tuple[ColumnInfo, ...]
     bound: bounds.Bound | None
     table: TableInfo | None
+
+    @property
+    def table_kind(self) -> str:
+        return self.table.kind if self.table else ""
 
 
 class RunStopped(Exception):
@@ -77,14 +87,17 @@ def execute_plan(plan: Plan, *, must_stop: Callable[[], bool] = lambda: False) -
 def attempt(plan: Plan) -> Iterator[Event]:
     """Execute the plan once, without the hooks that depend on the final result of all attempts."""
     if plan.dry_run:
-        resolved = yield from _timed("resolve", _resolve(plan))
+        with ExitStack() as sessions:
+            resolved = yield from _timed("resolve", _resolve(plan, sessions))
         yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table)
         return
     yield from run_hooks(plan.hooks, RunOn.BEFORE)
-    resolved = yield from _timed("resolve", _resolve(plan))
-    transfer_job = yield from _timed("stage", _stage(plan, resolved))
+    # closed before the transfer, because some systems allow only one process at a time
+    with ExitStack() as sessions:
+        resolved = yield from _timed("resolve", _resolve(plan, sessions))
+        transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
-    staged = StagedRows(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
+    staged = StagedRows(columns=transfer_job.columns, rows=rows, table_kind=resolved.table_kind)
     yield from _timed("publish", publish_staged(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
@@ -103,8 +116,9 @@ def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
         yield from _success_hooks(plan, succeeded)
         return
     # an earlier attempt has yielded these events
-    resolved = without_events(_resolve(plan))
-    columns = without_events(_stage(plan, resolved)).columns
+    with ExitStack() as sessions:
+        resolved = without_events(_resolve(plan, sessions))
+        columns = without_events(_stage(plan, resolved)).columns
     yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0), succeeded)
 
 
@@ -157,42 +171,45 @@ def _timed(step: str, work: StepEvents[T]) -> StepEvents[T]:
     return result
 
 
-def _resolve(plan: Plan) -> StepEvents[Resolved]:
+def _resolve(plan: Plan, sessions: ExitStack) -> StepEvents[Resolved]:
+    """Describe what is read, and open a session at the destination, which ``sessions`` closes."""
     query = yield from resolved_query(plan)
-    with Destination.open(plan) as dest:
-        table = dest.describe(dest.table)
-        yield from map(Warned, destination_table.check(dest, table))
-        bound = None
-        if plan.watermark and plan.repair is None:
-            bound = bounds.highest(dest, table)
-            yield WatermarkResolved(plan.watermark, bound.value)
-            if plan.dry_run:
-                # a run that publishes warns about the highest value after the publish instead
-                yield from map(Warned, future_warnings(dest, bound.value))
-    return Resolved(query=query, bound=bound, table=table)
+    # before the destination is opened, which may be the same file
+    probed = () if plan.dry_run else _describe_query(plan, query)
+    dest = sessions.enter_context(Destination.open(plan))
+    table = dest.describe(dest.table)
+    yield from map(Warned, destination_table.check(dest, table))
+    bound = None
+    if plan.watermark and plan.repair is None:
+        bound = bounds.highest(dest, table)
+        yield WatermarkResolved(plan.watermark, bound.value)
+        if plan.dry_run:
+            # a run that publishes warns about the highest value after the publish instead
+            yield from map(Warned, future_warnings(dest, bound.value))
+    return Resolved(dest=dest, query=query, probed=probed, bound=bound, table=table)
+
+
+def _describe_query(plan: Plan, query: str) -> tuple[ColumnInfo, ...]:
+    introspector = registry.connector(plan.source.kind, Cap.READ).introspector
+    with open_session(plan.source, Cap.READ) as session:
+        return introspector.describe_query(session, query)
 
 
 def _stage(plan: Plan, resolved: Resolved) -> StepEvents[Job]:
-    """Describe the query's columns, prepare the staging table, and return the job that fills it."""
-    introspector = registry.connector(plan.source.kind, Cap.READ).introspector
-    with open_session(plan.source, Cap.READ) as session:
-        probed = introspector.describe_query(session, resolved.query)
-    untyped = columns_from_probe(plan, resolved.query, probed)
+    """Prepare the staging table, and return the job that fills it."""
+    dest = resolved.dest
+    untyped = columns_from_probe(plan, resolved.query, resolved.probed)
     query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, untyped), untyped)
     yield source_query_event(plan, resolved.query, query)
-    with Destination.open(plan) as dest:
-        columns, warnings = with_destination_types(dest, untyped, resolved.table)
-        if plan.watermark:
-            check_watermark_types(dest, columns)
-        destination_table.check_columns(plan, resolved.table, columns)
-        warnings += unfilled_columns.warnings(dest, resolved.table, columns)
-        warnings += implied_warnings(plan, resolved.table, columns)
-        typed = staging.prepare(dest, columns)
-        transfer_job = build_job(
-            plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim()
-        )
+    columns, warnings = with_destination_types(dest, untyped, resolved.table)
+    if plan.watermark:
+        check_watermark_types(dest, columns)
+    destination_table.check_columns(plan, resolved.table, columns)
+    warnings += unfilled_columns.warnings(dest, resolved.table, columns)
+    warnings += implied_warnings(plan, resolved.table, columns)
+    typed = staging.prepare(dest, columns)
     yield from map(Warned, warnings)
-    return transfer_job
+    return build_job(plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim())
 
 
 def _transfer(plan: Plan, transfer_job: Job) -> StepEvents[int]:

@@ -6,7 +6,7 @@ the database could silently round or truncate values when they are copied from s
 
 from __future__ import annotations
 
-from connections.sdk.errors import SerializationFailed
+from connections.sdk.errors import SerializationFailed, TableMissing
 from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
 from runs.engine.publish.staging import StagedRows, same_type
@@ -19,22 +19,36 @@ class DestinationChanged(SerializationFailed):
     """The destination table was altered after the rows were staged; a retry stages them again."""
 
 
-def lock_and_describe(dest: Destination) -> TableInfo | None:
-    """Return the destination table, locked against ALTER TABLE until the transaction ends; None if it is missing."""
+def lock_and_describe(dest: Destination, *, known_kind: str = "") -> TableInfo | None:
+    """Return the destination table, locked against ALTER TABLE until the transaction ends; None if it is missing.
+
+    ``known_kind`` is its kind when the rows were staged. Raises DestinationChanged when it was dropped since.
+    """
+    if known_kind in _LOCKABLE:
+        _lock(dest)
+        return dest.describe(dest.table)
     table = dest.describe(dest.table)
     if table is None or table.kind not in _LOCKABLE:
         return table
-    if not (lock := dest.dialect.lock_against_alter(dest.table, writing=not dest.plan.strategy.traits.replaces_all)):
-        return table
-    dest.session.execute(lock)
+    _lock(dest)
     return dest.describe(dest.table)
+
+
+def _lock(dest: Destination) -> None:
+    lock = dest.dialect.lock_against_alter(dest.table, writing=not dest.plan.strategy.traits.replaces_all)
+    if not lock:
+        return
+    try:
+        dest.session.execute(lock)
+    except TableMissing:
+        raise _dropped(dest) from None
 
 
 def check(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:
     """Raise DestinationChanged when the table differs from the one that the rows were staged for."""
     if table is None:
-        if staged.existed:
-            raise _changed(f"The table {dest.table} was dropped after the rows were staged")
+        if staged.table_kind:
+            raise _dropped(dest)
         return
     for column in staged.columns:
         info = table.column(column.dest_name)
@@ -45,6 +59,10 @@ def check(dest: Destination, staged: StagedRows, table: TableInfo | None) -> Non
                 f"The column {column.dest_name} of {dest.table} was {column.dest_type} when the rows were staged, "
                 f"and is {info.native_type} now"
             )
+
+
+def _dropped(dest: Destination) -> DestinationChanged:
+    return _changed(f"The table {dest.table} was dropped after the rows were staged")
 
 
 def _changed(what: str) -> DestinationChanged:

@@ -114,7 +114,7 @@ class _PublishTransaction:
     def _check_table(self) -> None:
         """Lock the destination table against ALTER TABLE; check it, and the safety limit of a full refresh."""
         dest, staged = self.dest, self.staged
-        self.table = destination_shape.lock_and_describe(dest)
+        self.table = destination_shape.lock_and_describe(dest, known_kind=staged.table_kind)
         destination_shape.check(dest, staged, self.table)
         destination_table.check_columns(self.plan, self.table, staged.columns)
         if self.is_full and self.table is not None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from connections.sdk.errors import DiskFull
+from connections.sdk.errors import DiskFull, TableMissing
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo, TableName
 from connections.sdk.types import DataType, Kind
@@ -28,8 +28,8 @@ class StagedRows:
 
     columns: tuple[Column, ...]
     rows: int
-    # the destination table existed when the rows were staged
-    existed: bool = False
+    # the kind of the destination table when the rows were staged, empty if there was none
+    table_kind: str = ""
 
 
 def prepare(dest: Destination, columns: Sequence[Column]) -> bool:
@@ -43,7 +43,7 @@ def prepare(dest: Destination, columns: Sequence[Column]) -> bool:
 def create_control_tables(dest: Destination) -> None:
     """Create the tables of commit records and claims if they are missing; safe for concurrent first runs."""
     definitions = control_tables.definitions(dest.dialect)
-    if all(dest.describe(table) for table, _ in definitions):
+    if _exist(dest, [table for table, _ in definitions]):
         return
     dest.create_schema(dest.dialect.staging_schema)
     with dest.session.transaction():
@@ -51,6 +51,15 @@ def create_control_tables(dest: Destination) -> None:
         for table, sql in definitions:
             if dest.describe(table) is None:
                 dest.session.execute(sql)
+
+
+def _exist(dest: Destination, tables: Sequence[TableName]) -> bool:
+    """Return whether all tables exist, which takes less time than describing them."""
+    try:
+        dest.session.fetch(f"SELECT 1 FROM {', '.join(map(dest.dialect.qualified, tables))} WHERE 1 = 0")
+    except TableMissing:
+        return False
+    return True
 
 
 def make_empty(dest: Destination, table: TableName, columns: Sequence[Column]) -> bool:
