@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 from django.core.management import call_command, get_commands, load_command_class
 
-from tests.harness.kept_sessions import APPLICATION_NAME
+from connections.sdk.parameters import ConnectionParameters
+from tests.harness.kept_sessions import APPLICATION_NAME, session_for
 from tests.processes import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,12 +125,10 @@ def is_jrunner(pid: int) -> bool:
 
 
 def backends(url: str) -> int:
-    """Return the number of the database's sessions, except for the one that counts them and those that tests keep."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend' AND application_name <> %s",
-            (APPLICATION_NAME,),
-        ).fetchone()
-    assert row
-    return int(row[0])
+    """Return the number of the database's sessions, except for those that tests keep."""
+    sql = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend' AND application_name <> %s"
+    )
+    with session_for(ConnectionParameters(kind="postgresql", url=url)) as session:
+        return int(session.fetch(sql, (APPLICATION_NAME,))[0][0])
