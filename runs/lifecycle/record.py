@@ -6,13 +6,11 @@ state (see `finish`).
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, assert_never
+from typing import assert_never
 
-from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from connections.sdk.errors import Cancelled, InternalError, PipekitError, Refused
@@ -24,13 +22,12 @@ from runs.engine.plan import Plan
 from runs.lifecycle import unfinished_steps
 from runs.lifecycle.effect import EffectSoFar
 from runs.lifecycle.finish import finish_run
+from runs.lifecycle.run_row import RunRow
 from runs.lifecycle.statements_and_warnings import StatementsAndWarnings
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.storable import storable
 
-# seconds between two writes of the progress, few enough for SQLite
-_PROGRESS_SECONDS = 2.0
 _PUBLISHING, _HOOKS = "publish", "hooks"
 
 _Detail = (
@@ -51,20 +48,18 @@ class Recorder:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._row = RunRow(run, log=self.log)
         # what is executed, once it is known
         self.plan: Plan | None = None
         # whether the publishing transaction may have begun
         self.publishing = False
         self.effect = EffectSoFar()
-        self._progress_written = 0.0
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
         self._statements_and_warnings = StatementsAndWarnings(run.warnings, storable=_storable)
         # None until the settings are read, and if that one cannot be read
         self.max_log_bytes: int | None = None
-        # fields that are set on the run and not yet written to its row
-        self._unwritten: dict[str, Any] = {}
 
     @property
     def published(self) -> bool:
@@ -81,7 +76,7 @@ class Recorder:
         if error is not None and not isinstance(error, Exception | KeyboardInterrupt):
             return False
         status = Status.DRY_RUN if self.run.dry_run else Status.SUCCESS
-        results, self._unwritten = self._unwritten, {}
+        results = self._row.take_unwritten()
         if error is not None:
             failure = self._log_failure(error)
             status = _status_after(failure)
@@ -126,15 +121,15 @@ class Recorder:
                 if step != _HOOKS:
                     self.log(f"{step} ...")
             case events.StepFinished(step, seconds):
-                self._set(steps=[*self.run.steps, {"step": step, "seconds": round(seconds, 3)}])
+                self._row.set(steps=[*self.run.steps, {"step": step, "seconds": round(seconds, 3)}])
                 if step != _HOOKS:
                     self.log(f"{step} done in {seconds:.3f} s")
-                self._write()
+                self._row.write()
             case events.RouteChosen(route, why):
                 self.log(f"route {route}: {why}")
             case events.TransferProgress(rows, size):
-                self._set(bytes=size, **({} if rows is None else {"read": rows}))
-                self._write_throttled()
+                self._row.set(bytes=size, **({} if rows is None else {"read": rows}))
+                self._row.write_progress()
             case events.Staged() | events.Published() | events.Reconciled():
                 self._record_counts(event)
             case events.MergeSqlBuilt() | events.Warned():
@@ -145,7 +140,7 @@ class Recorder:
                 self._statements_and_warnings.add_unconfirmed(transaction)
                 self._set_statements_and_warnings()
                 self._log_transaction(transaction)
-                self._write()
+                self._row.write()
             case events.AttemptFailed():
                 self._record_failed_attempt(event)
             case _:
@@ -155,11 +150,11 @@ class Recorder:
         run = self.run
         match event:
             case events.WatermarkResolved(name, value):
-                self._set(watermarks={**run.watermarks, name: {"in": value, "out": None}})
+                self._row.set(watermarks={**run.watermarks, name: {"in": value, "out": None}})
                 bound = f"= {value!r}" if value is not None else "has no value, so it does not limit the query"
                 self.log(f"watermark {name} {bound}")
             case events.SourceQueryBuilt(sql, reason):
-                self._set(source_query=sql)
+                self._row.set(source_query=sql)
                 if reason:
                     self.log(f"the query becomes a subquery, so that a condition can be added; reason: {reason}")
                 self.log(f"source query:\n{sql}")
@@ -179,15 +174,15 @@ class Recorder:
     def _begin_publish(self) -> None:
         self.publishing = True
         if self.run.unfinished is None and self.plan is not None:
-            self._set(unfinished=unfinished_steps.of_plan(self.plan))
+            self._row.set(unfinished=unfinished_steps.of_plan(self.plan))
         if self.run.unfinished:
             # in the row before the commit: this process may be killed after it
-            self._write()
+            self._row.write()
 
     def _end_step(self, event: unfinished_steps.StepEnd) -> None:
         if self.run.unfinished:
-            self._set(unfinished=unfinished_steps.left_after(event, self.run.unfinished))
-            self._write()
+            self._row.set(unfinished=unfinished_steps.left_after(event, self.run.unfinished))
+            self._row.write()
 
     def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
         for event in transaction:
@@ -197,12 +192,12 @@ class Recorder:
         """Set the fields that differ."""
         collected = self._statements_and_warnings
         values = {"merge_sql": collected.merge_sql, "warnings": collected.warnings}
-        self._set(**{name: value for name, value in values.items() if getattr(self.run, name) != value})
+        self._row.set(**{name: value for name, value in values.items() if getattr(self.run, name) != value})
 
     def _record_counts(self, event: events.Staged | events.Published | events.Reconciled) -> None:
         match event:
             case events.Staged(rows, size):
-                self._set(read=rows, staged=rows, bytes=size)
+                self._row.set(read=rows, staged=rows, bytes=size)
                 self.log(f"{rows} rows staged, {size} bytes")
             case events.Published():
                 self._record_published(event)
@@ -212,15 +207,17 @@ class Recorder:
                 # replaced, not added: a step that is retried reports its count again
                 self._reconciled[what] = deleted
                 self._end_step(event)
-                self._set(deleted=self._deleted + sum(self._reconciled.values()))
+                self._row.set(deleted=self._deleted + sum(self._reconciled.values()))
                 self.log(f"{what} deleted {deleted} rows")
-        self._write()
+        self._row.write()
 
     def _record_published(self, event: events.Published) -> None:
         self.effect.is_published, self._deleted = True, event.deleted or 0
-        self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
+        self._row.set(
+            inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now()
+        )
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
-            self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
+            self._row.set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
         self._statements_and_warnings.settle(is_committed=event.recovered)
         self._set_statements_and_warnings()
         how = " (found in the commit record)" if event.recovered else ""
@@ -237,36 +234,15 @@ class Recorder:
             "message": message,
             "wait": failed.wait,
         }
-        self._set(attempts=[*earlier, attempt], attempt=failed.number + 1)
+        self._row.set(attempts=[*earlier, attempt], attempt=failed.number + 1)
         if not self.published:
             self._statements_and_warnings.drop_statements()
-            self._set(steps=[])
+            self._row.set(steps=[])
             self._set_statements_and_warnings()
         what = "connection try" if failed.connecting else "attempt"
         self.log(f"{failed} failed: {failed.code}: {message}")
         self.log(f"next {what} in {failed.wait:.1f} s")
-        self._write()
-
-    def _set(self, **fields: Any) -> None:
-        self._unwritten.update(fields)
-        for name, value in fields.items():
-            setattr(self.run, name, value)
-
-    def _write_throttled(self) -> None:
-        if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
-            self._progress_written = time.monotonic()
-            self._write()
-
-    def _write(self) -> None:
-        fields, self._unwritten = self._unwritten, {}
-        try:
-            if fields:
-                self.run.record(**fields)
-        except (DatabaseError, InterfaceError) as error:
-            connection.close()
-            # written with the next event, or with the final state
-            self._unwritten = {**fields, **self._unwritten}
-            self.log(f"the metadata could not be written: {error}")
+        self._row.write()
 
 
 def _status_after(failure: PipekitError) -> Status:

@@ -112,11 +112,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
     with contextlib.ExitStack() as resources:
         # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
         resources.enter_context(private_umask())
-        # a process can open a file only in one mode at a time
-        by_url = url_property(parameters, "access_mode").lower() == "read_only" and not parameters.options.get(
-            "same_file"
-        )
-        connection = _open(path, parameters, read_only=read_only or by_url)
+        connection = _open(path, parameters, read_only=read_only or _is_read_only(parameters))
         resources.callback(connection.close)
         _set_limits(connection, parameters)
         # in a process that looks interactive, DuckDB would print a progress bar among the events
@@ -125,7 +121,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
 
 
 def _is_read_only(parameters: ConnectionParameters) -> bool:
-    """Return whether the URL says so; a file that is also written can be opened only in that mode."""
+    """Return whether the URL says so. A process opens a file in one mode only, so not if it is also written."""
     return not parameters.same_file and url_property(parameters, "access_mode").lower() == "read_only"
 
 

@@ -83,7 +83,7 @@ def test_a_result_that_cannot_be_written_is_spooled_and_imported_by_the_tick(sho
     run = RunFactory.create(status="running", pid=1, log_path="runs/spooled.log")
     with locked():
         with Recorder(run) as recorder:
-            recorder._set(inserted=3, published_at=None)
+            recorder._row.set(inserted=3, published_at=None)
         assert run.status == "success"
         assert Run.objects.get().status == "running"
     assert "stored in" in run.log_file.read_text()
@@ -194,8 +194,8 @@ def test_25_runs_record_concurrently_without_errors() -> None:
         try:
             with Recorder(run) as recorder:
                 for _ in range(5):
-                    recorder._set(read=1)
-                    recorder._write()
+                    recorder._row.set(read=1)
+                    recorder._row.write()
         except BaseException as error:
             errors.append(error)
         finally:
