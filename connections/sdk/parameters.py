@@ -41,6 +41,11 @@ class ConnectionParameters:
         return bool(self.options.get("create"))
 
     @property
+    def dry_run(self) -> bool:
+        """Whether nothing is written: an empty database in memory stands for a missing file that would be created."""
+        return bool(self.options.get("dry_run"))
+
+    @property
     def connect_timeout(self) -> int | None:
         """Seconds within which the connection must be open, while a user waits; None leaves them to the connector."""
         return cast("int | None", self.options.get("connect_timeout"))

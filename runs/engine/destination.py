@@ -20,7 +20,7 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_validation import is_type
 from runs.engine import control_tables
 from runs.engine.plan import Plan
-from runs.engine.sessions import open_session
+from runs.engine.sessions import for_plan, open_session
 
 # lock holders that are named in an error
 _NAMED = 5
@@ -44,7 +44,7 @@ class Destination:
     @contextmanager
     def open(cls, plan: Plan) -> Iterator[Destination]:
         """Open a session for the block. Raises LockTimeout with the names of the lock's holders."""
-        with open_session(plan.destination, Cap.WRITE) as session:
+        with open_session(for_plan(plan.destination, dry_run=plan.dry_run), Cap.WRITE) as session:
             dest = cls(plan, session)
             for sql in dest.dialect.set_lock_timeout(lock_seconds=plan.lock_timeout):
                 session.execute(sql)

@@ -24,6 +24,11 @@ def for_inspection(parameters: ConnectionParameters) -> ConnectionParameters:
     return with_short_timeout(parameters).with_options(create=False)
 
 
+def for_plan(parameters: ConnectionParameters, *, dry_run: bool) -> ConnectionParameters:
+    """Return the parameters for a run or a dry run, in which nothing is written."""
+    return parameters.with_options(dry_run=True) if dry_run else parameters
+
+
 @contextmanager
 def open_session(parameters: ConnectionParameters, needs: Cap = Cap.NONE) -> Iterator[Session]:
     """Open a session for the block, on a connector that has the capabilities ``needs``; close it at the end."""

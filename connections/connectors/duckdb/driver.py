@@ -103,8 +103,8 @@ def check_query(text: str, *, name: str) -> None:
 def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> DuckdbSession:
     """Open the file of the connection, waiting up to half a minute for another process to close it.
 
-    A missing file is created only with the connection's option ``create``. Raises Protected for a file of Pipekit
-    itself.
+    A missing file is created only with the connection's option ``create``, and not in a dry run. Raises Protected for
+    a file of Pipekit itself.
     """
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
@@ -138,6 +138,8 @@ def _set_limits(connection: duckdb.DuckDBPyConnection, parameters: ConnectionPar
 
 
 def _open(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    if parameters.dry_run and not path.exists():
+        return duckdb.connect(config=SAFETY)
     deadline, holder = time.monotonic() + _LOCK_WAIT, "another process"
     wait = Wait(lambda: f"waiting for {path}: {holder} has it open")
     while True:

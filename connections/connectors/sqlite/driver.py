@@ -45,11 +45,12 @@ def checked_path(parameters: ConnectionParameters) -> Path:
 def created_path(parameters: ConnectionParameters) -> Path:
     """Return the path as `checked_path` does; create the file when it is missing and the option ``create`` is set.
 
-    Raises DatabaseMissing when it is missing and the option is not set, or it cannot be a file.
+    In a dry run it is not created. Raises DatabaseMissing when it is missing and the option is not set, or it cannot be
+    a file.
     """
     path = checked_path(parameters)
     check_exists(path, label(parameters.name), create=parameters.create)
-    if parameters.create:
+    if parameters.create and not parameters.dry_run:
         create_private(path)
     return path
 
@@ -119,14 +120,17 @@ def _authorize_reading(action: int, first: str | None, second: str | None, *_: s
 
 
 def connect(parameters: ConnectionParameters) -> SqliteSession:
-    """Open the file of the connection. A missing file is created only with the connection's option ``create``.
+    """Open the file of the connection. A missing one is created only with the option ``create``, and not in a dry run.
 
     Raises Protected for a file of Pipekit itself. SQL of the session cannot access other files.
     """
     path, waits = created_path(parameters), busy_wait.total(parameters)
     with contextlib.ExitStack() as opened:
         try:
-            connection = _open(path, waits)
+            if parameters.dry_run and not path.exists():
+                connection = sqlite3.connect(":memory:", isolation_level=None)
+            else:
+                connection = _open(path, waits)
             opened.callback(connection.close)
             connection.set_authorizer(_authorize)
             # some builds of SQLite enforce foreign keys by default

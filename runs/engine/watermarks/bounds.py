@@ -20,7 +20,7 @@ from modules.query.placeholders import unused
 from runs.engine.destination import Destination
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
-from runs.engine.sessions import open_session
+from runs.engine.sessions import for_plan, open_session
 from runs.engine.watermarks.first_run import needs_first_run
 from runs.engine.watermarks.types import check_maximum
 
@@ -59,7 +59,7 @@ def resolve_named(plan: Plan) -> Iterator[Event]:
 
 
 def _resolve(watermark: NamedWatermark, plan: Plan) -> str:
-    with open_session(watermark.connection) as session:
+    with open_session(for_plan(watermark.connection, dry_run=plan.dry_run)) as session:
         try:
             # a resolver must not write: it also runs in dry runs and at destinations
             row = session.fetch_read_only(watermark.resolver_sql)

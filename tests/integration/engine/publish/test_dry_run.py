@@ -23,7 +23,7 @@ from connections.sdk.errors import (
 from connections.sdk.files.protection import METADATA_TABLES
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import NamedWatermark, Plan, Strategy
 from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -132,6 +132,25 @@ def test_a_missing_source_file_fails_the_dry_run_and_the_run_alike(bench: Bench,
     assert type(dry) is type(real) is DatabaseMissing
     assert (dry.message, dry.hint) == (real.message, real.hint)
     assert not missing.exists()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_destination_file_that_a_run_would_create_is_not_created_by_the_dry_run(
+    bench: Bench, tmp_path: Path, kind: str
+) -> None:
+    missing = tmp_path / f"new.{kind}"
+    destination = ConnectionParameters(kind=kind, url=f"jdbc:{kind}:{missing}", options={"create": True})
+    newest = NamedWatermark(name="newest", connection=destination, resolver_sql="SELECT 2")
+    plan = replace(
+        bench.plan("SELECT k AS k, v AS v FROM s WHERE k < {newest}"),
+        destination=destination,
+        named_watermarks=(newest,),
+    )
+    dry = bench.run(replace(plan, dry_run=True))
+    assert dry.last(events.MergeSqlBuilt).sql.startswith("CREATE TABLE")
+    assert not missing.exists()
+    bench.run(plan)
+    assert missing.exists()
 
 
 def test_a_source_file_that_a_run_would_create_fails_the_dry_run_and_is_not_created(
