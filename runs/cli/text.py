@@ -10,7 +10,7 @@ from connections.sdk.formatting import counted, one_line
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 from runs.models.publish_outcome import outcome_note, tries_note
-from runs.models.states import Status
+from runs.models.states import Effect, Status
 
 
 def run_summary(run: Run) -> str:
@@ -75,8 +75,8 @@ def run_line(run: Run) -> str:
     notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else []
     notes += [one_line(run.error["message"])] if run.error else []
     problem = ": ".join(notes)
-    # an error may say itself what was published
-    outcome = "" if "published" in problem and not run.not_executed else outcome_note(run)
+    says_outcome = any(effect.label in problem for effect in (Effect.PUBLISHED, Effect.UNPUBLISHED))
+    outcome = "" if says_outcome and not run.not_executed else outcome_note(run)
     remarks = "; ".join(filter(None, [tries_note(run), outcome]))
     problem = f"{problem} [{remarks}]" if problem and remarks else problem or remarks
     return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, problem)

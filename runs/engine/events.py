@@ -104,12 +104,16 @@ class Published:
     recovered: bool = False
 
 
+# what deletes rows after the publish
+KEY_SYNC, REPAIR = "key_sync", "the repair"
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Rows were deleted by ``what``: key_sync, or a repair."""
+    """Rows were deleted by ``what``, KEY_SYNC or REPAIR."""
 
     deleted: int
-    what: str = "key_sync"
+    what: str = KEY_SYNC
     # found in the commit record after the answer to COMMIT was lost
     recovered: bool = False
 

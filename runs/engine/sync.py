@@ -50,7 +50,8 @@ T = TypeVar("T")
 class Resolved:
     """The result of step one: the query with its named watermarks, its columns at the source, the bound.
 
-    ``dest`` is the destination with an open session, ``table`` the destination table if it exists.
+    ``dest`` is the destination, whose session is open until the end of step two; ``table`` the destination table if it
+    exists.
     """
 
     dest: Destination
@@ -99,7 +100,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
     staged = StagedRows(columns=transfer_job.columns, rows=rows, table_kind=resolved.table_kind)
     yield from _timed("publish", publish_staged(plan, staged))
-    yield from _after_publish(plan, resolved, staged)
+    yield from _after_publish(plan, resolved.query, staged)
     if not rows:
         # checked last, because key_sync may have removed the row with the highest value
         yield from map(Warned, bound_above_source.warnings(plan, resolved.query, resolved.bound, staged.columns))
@@ -119,16 +120,14 @@ def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
     with ExitStack() as sessions:
         resolved = without_events(_resolve(plan, sessions))
         columns = without_events(_stage(plan, resolved)).columns
-    yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0), succeeded)
+    yield from _after_publish(plan, resolved.query, StagedRows(columns=columns, rows=0), succeeded)
 
 
-def _after_publish(
-    plan: Plan, resolved: Resolved, staged: StagedRows, succeeded: Collection[int] = ()
-) -> Iterator[Event]:
+def _after_publish(plan: Plan, query: str, staged: StagedRows, succeeded: Collection[int] = ()) -> Iterator[Event]:
     if delete_extra.deletes(plan):
         yield from _timed("reconcile", delete_extra.delete_extra_rows(plan, staged))
     if plan.key_sync and plan.supports_deletes:
-        yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
+        yield from _timed("reconcile", key_sync.reconcile(plan, query, staged.columns))
     yield from _success_hooks(plan, succeeded)
 
 

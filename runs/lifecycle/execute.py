@@ -89,7 +89,8 @@ def _run_engine(
         if warning := _limit_log(recorder, read):
             handle(warning)
         wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
-        plan = recorder.plan = retry_metadata(lambda: _plan(recorder.run, read, repair))
+        plan = retry_metadata(lambda: _plan(recorder.run, read, repair))
+        recorder.set_plan(plan)
     except IllegalTransition:
         raise
     except Exception as error:

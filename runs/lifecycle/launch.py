@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.db import DatabaseError, InterfaceError
 
@@ -16,6 +16,7 @@ from runs.lifecycle.insert import RunRequest, queue_group_run, queue_run
 from runs.lifecycle.metadata_retry import close_if_broken
 from runs.logs import Logged
 from runs.models import GroupRun, Run
+from runs.models.transitions import IllegalTransition
 
 
 def launch_run(module: Module, request: RunRequest) -> Run:
@@ -40,7 +41,9 @@ def _start(row: Run | GroupRun, kind: str) -> None:
     try:
         process = configured_launcher().launch(["carryout", kind, str(row.pk)], log=row.log_file)
     except PipekitError as error:
-        row.finish_error(error.as_dict())
+        # its process may have started all the same, for example after the launcher's time limit
+        with suppress(IllegalTransition):
+            row.finish_error(error.as_dict(), only_if={"status": row.status})
         return
     if process is not None:
         with unstored_process_logged(row):

@@ -34,6 +34,15 @@ def seems_dead(row: Execution) -> bool:
     return row.status == Status.RUNNING and _lease_expired(row)
 
 
+def is_known_dead(row: Execution) -> bool:
+    """Return whether the process certainly executes nothing more: it has ended on this machine.
+
+    One on another machine, whose lease has expired, may only be paused.
+    """
+    process = row.process
+    return process is not None and process.machine == identity.current().machine and process.is_dead()
+
+
 def _lease_expired(row: ProcessMixin) -> bool:
     """Return whether the heartbeat of a process on another machine has not changed for the lease.
 

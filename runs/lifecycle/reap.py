@@ -23,7 +23,7 @@ from runs.engine.plan import Plan
 from runs.lifecycle import spool
 from runs.lifecycle.build_plan import build_destination_plan
 from runs.lifecycle.dest_lock_key import is_key_of
-from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.liveness import is_known_dead, seems_dead
 from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy
@@ -146,7 +146,6 @@ def _finalize_run(run: Run) -> None:
     if published is not None:
         recovered = f"{_RECOVERED} {unfinished_sentence(run.unfinished)}"
         warnings = [*run.warnings, recovered, *([why_unknown] if why_unknown else [])]
-        logs.write(run, f"warning: {recovered}")
         run.finish_success(
             inserted=published.inserted,
             updated=published.updated,
@@ -154,6 +153,7 @@ def _finalize_run(run: Run) -> None:
             warnings=warnings,
             only_if=only_if,
         )
+        logs.write(run, f"warning: {recovered}")
     elif run.cancel_requested:
         cancelled = Cancelled("The run was cancelled; nothing was published.", detail=why_unknown)
         run.finish_cancelled(cancelled.as_dict(), only_if=only_if, **_effect(run, why_unknown))
@@ -165,11 +165,13 @@ def _finalize_run(run: Run) -> None:
 
 
 def _effect(run: Run, why_unknown: str) -> dict[str, Effect | None]:
-    """Return the field of a dead run without a commit record; none for one that never started."""
+    """Return the field of a dead run without a commit record; none for one that never started.
+
+    Whether its hooks have changed the table is not known.
+    """
     if run.dry_run or run.started_at is None:
         return {}
-    has_hooks = run.module is None or run.module.hooks.exists()
-    return {"effect": None if why_unknown else Effect.UNPUBLISHED if has_hooks else Effect.UNCHANGED}
+    return {"effect": Effect.UNPUBLISHED if not why_unknown and is_known_dead(run) else None}
 
 
 def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:

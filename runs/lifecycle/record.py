@@ -25,7 +25,7 @@ from runs.lifecycle.finish import finish_run
 from runs.lifecycle.run_row import RunRow
 from runs.lifecycle.statements_and_warnings import StatementsAndWarnings
 from runs.models import Run
-from runs.models.states import Status
+from runs.models.states import Effect, Status
 from runs.models.storable import storable
 
 _PUBLISHING, _HOOKS = "publish", "hooks"
@@ -49,7 +49,6 @@ class Recorder:
     def __init__(self, run: Run) -> None:
         self.run = run
         self._row = RunRow(run, log=self.log)
-        # what is executed, once it is known
         self.plan: Plan | None = None
         # whether the publishing transaction may have begun
         self.publishing = False
@@ -60,6 +59,11 @@ class Recorder:
         self._statements_and_warnings = StatementsAndWarnings(run.warnings, storable=_storable)
         # None until the settings are read, and if that one cannot be read
         self.max_log_bytes: int | None = None
+
+    def set_plan(self, plan: Plan) -> None:
+        """Set what is executed. The row names its later steps long before the commit, after which it may be killed."""
+        self.plan = plan
+        self._row.set(unfinished=unfinished_steps.of_plan(plan))
 
     @property
     def published(self) -> bool:
@@ -82,6 +86,8 @@ class Recorder:
             status = _status_after(failure)
             results["error"] = {key: _storable(value) for key, value in failure.as_dict().items()}
             results["effect"] = None if self.run.dry_run else self.effect.after(failure)
+        elif not self.run.dry_run:
+            results["effect"] = Effect.PUBLISHED
         finish_run(self.run, status, {**results, "finished_at": timezone.now()}, log=self.log)
         return True
 
@@ -110,8 +116,7 @@ class Recorder:
         """Record one event in the log and the row. Raise IllegalTransition if the run was finalized elsewhere."""
         match event:
             case events.StepStarted(step):
-                if step == _PUBLISHING:
-                    self._begin_publish()
+                self.publishing |= step == _PUBLISHING
                 if not self.published:
                     self.effect.begin_step(step)
                     # a retry begins with a step only after the destination has no commit record of the run
@@ -170,14 +175,6 @@ class Recorder:
                 self.log(message)
             case _:
                 assert_never(event)
-
-    def _begin_publish(self) -> None:
-        self.publishing = True
-        if self.run.unfinished is None and self.plan is not None:
-            self._row.set(unfinished=unfinished_steps.of_plan(self.plan))
-        if self.run.unfinished:
-            # in the row before the commit: this process may be killed after it
-            self._row.write()
 
     def _end_step(self, event: unfinished_steps.StepEnd) -> None:
         if self.run.unfinished:

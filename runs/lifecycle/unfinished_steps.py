@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from runs.engine import events
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publish.delete_extra import deletes
+from runs.models.publish_outcome import REPAIR_DELETES
 
-_KEY_SYNC, _REPAIR = "key_sync", "the deletes of the repair"
 # when hooks are executed after the publish, in this order
 _HOOKS = (RunOn.SUCCESS, RunOn.ALWAYS)
 StepEnd = events.Reconciled | events.HookSucceeded | events.HookFailed
@@ -21,9 +21,9 @@ def of_plan(plan: Plan) -> list[str]:
     """Return the steps that follow the publish, in their order."""
     steps = list[str]()
     if deletes(plan):
-        steps.append(_REPAIR)
+        steps.append(REPAIR_DELETES)
     if plan.key_sync and plan.supports_deletes:
-        steps.append(_KEY_SYNC)
+        steps.append(events.KEY_SYNC)
     hooks = list(enumerate(plan.hooks, start=1))
     return steps + [_hook(number, run_on) for run_on in _HOOKS for number, hook in hooks if hook.run_on == run_on]
 
@@ -34,7 +34,9 @@ def left_after(event: StepEnd, steps: Sequence[str]) -> list[str]:
     A step that a retry executes again ends again.
     """
     if isinstance(event, events.Reconciled):
-        return [step for step in steps if step != (_KEY_SYNC if event.what == _KEY_SYNC else _REPAIR)]
+        return [
+            step for step in steps if step != (events.KEY_SYNC if event.what == events.KEY_SYNC else REPAIR_DELETES)
+        ]
     return [step for step in steps if step not in {_hook(event.number, run_on) for run_on in _HOOKS}]
 
 

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from runs.models.run import Run
 from runs.models.states import FAILED, Effect
 
+# one of the steps in `Run.unfinished`
+REPAIR_DELETES = "the deletes of the repair"
+
 
 def outcome_note(run: Run) -> str:
     """Return what is certain about the destination of a failed run, or what an interrupted one did not execute.
@@ -29,5 +32,9 @@ def unfinished_sentence(steps: Sequence[str] | None) -> str:
         return "Remaining hooks and key_sync were skipped."
     if not steps:
         return "Nothing else was left to execute."
-    left = ", ".join(steps)
-    return f"Not executed to the end: {left}. The next run of the module executes its hooks and key_sync again."
+    text = f"Not executed to the end: {', '.join(steps)}."
+    if set(steps) != {REPAIR_DELETES}:
+        text += " The next run of the module executes its hooks and key_sync again."
+    if REPAIR_DELETES in steps:
+        text += " Verify again with --repair to delete the rows."
+    return text

@@ -60,9 +60,8 @@ class Run(Execution):
     force = models.BooleanField(default=False)
     # when the commit at the destination was confirmed; from then on it is too late to cancel
     published_at = models.DateTimeField(null=True, blank=True)
-    # the later steps that have not ended, as texts; null until the publish begins (see lifecycle.unfinished_steps)
+    # the steps after the publish that have not ended, as texts; null until the plan is built
     unfinished = models.JSONField(null=True, blank=True)
-
     # null if it is not known
     effect = models.CharField(max_length=11, choices=Effect.choices, null=True, blank=True)  # noqa: DJ001
 
@@ -133,6 +132,7 @@ class Run(Execution):
         transition(self, Status.LOST, sources=[Status.RUNNING], fields={}, only_if={"heartbeat": heartbeat})
 
     def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
+        """See `Execution.finish`. Without ``effect``, that is known of a success and of a run that never started."""
         if "effect" not in results and not self.dry_run:
             unless_published = None if self.started_at else Effect.UNCHANGED
             results["effect"] = Effect.PUBLISHED if status == Status.SUCCESS else unless_published

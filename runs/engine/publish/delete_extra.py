@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 from connections.sdk.sql.foreign_keys import Deletion
 from runs.engine.destination import Destination
-from runs.engine.events import Event, Published, Reconciled, TransactionEvents, Unconfirmed
+from runs.engine.events import REPAIR, Event, Published, Reconciled, TransactionEvents, Unconfirmed
 from runs.engine.plan import Plan
 from runs.engine.publish import duplicate_rows
 from runs.engine.publish.checks import check_present
@@ -37,7 +37,7 @@ def delete_extra_rows(plan: Plan, staged: StagedRows) -> Generator[Event, None, 
         raise
     # none if an earlier attempt has executed the transaction
     yield from events
-    yield Reconciled(commit.result.deleted or 0, what="the repair", recovered=commit.result.recovered)
+    yield Reconciled(commit.result.deleted or 0, what=REPAIR, recovered=commit.result.recovered)
 
 
 def _delete_in_transaction(dest: Destination, staged: StagedRows, events: TransactionEvents) -> int:

@@ -25,7 +25,10 @@ def lock_and_describe(dest: Destination, *, known_kind: str = "") -> TableInfo |
     ``known_kind`` is its kind when the rows were staged. Raises DestinationChanged when it was dropped since.
     """
     if known_kind in _LOCKABLE:
-        _lock(dest)
+        try:
+            _lock(dest)
+        except TableMissing:
+            raise _dropped(dest) from None
         return dest.describe(dest.table)
     table = dest.describe(dest.table)
     if table is None or table.kind not in _LOCKABLE:
@@ -36,12 +39,8 @@ def lock_and_describe(dest: Destination, *, known_kind: str = "") -> TableInfo |
 
 def _lock(dest: Destination) -> None:
     lock = dest.dialect.lock_against_alter(dest.table, writing=not dest.plan.strategy.traits.replaces_all)
-    if not lock:
-        return
-    try:
+    if lock:
         dest.session.execute(lock)
-    except TableMissing:
-        raise _dropped(dest) from None
 
 
 def check(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:

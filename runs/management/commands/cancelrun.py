@@ -9,6 +9,7 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from runs.lifecycle.cancel import CancelResult, stop_execution
 from runs.models import GroupRun, Run, Verification
+from runs.models.publish_outcome import unfinished_sentence
 from runs.verifications.cancel import stop_verification
 
 
@@ -47,6 +48,6 @@ class Command(BaseCommand):
             hint = "" if model is Verification else "manage.py runs lists what is running."
             if result is CancelResult.TOO_LATE:
                 message = f"The cancel came too late: the {name} had published, and has ended: {row.status}."
-                hint = "The rows stay; hooks and key_sync that had not been executed were skipped."
+                hint = f"The rows stay. {unfinished_sentence(row.unfinished) if isinstance(row, Run) else ''}".strip()
             raise CommandFailed(message, hint=hint, code="over_already", returncode=ExitCode.FAILED)
         self.exit_code = ExitCode.DONE if result is CancelResult.CANCELLED else ExitCode.FAILED

@@ -19,7 +19,8 @@ from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.engine.publish import commit
 from runs.engine.publish.commit import CommitKind, find_published
-from runs.lifecycle import reap
+from runs.launchers.launcher import LaunchFailed
+from runs.lifecycle import launch, reap
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
@@ -96,6 +97,48 @@ def test_a_queued_verification_that_another_process_takes_over_while_it_is_final
     reap.reap_row(row)
     row.refresh_from_db()
     assert (row.status, row.error) == ("queued", None)
+
+
+PUBLISHED = Published(inserted=1, updated=0, deleted=0, watermark_column="", watermark=None)
+ELSEWHERE = {"machine_id": "elsewhere:1"}
+STARTED = {"status": "lost", "started_at": timezone.now()}
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "effect"),
+    [
+        (STARTED, (PUBLISHED, ""), "published"),
+        (STARTED, (None, ""), "unpublished"),
+        ({**STARTED, "cancel_requested": True}, (None, ""), "unpublished"),
+        (STARTED, (None, "The destination could not be asked."), None),
+        ({**STARTED, **ELSEWHERE}, (None, ""), None),
+        ({**STARTED, "dry_run": True}, (None, ""), None),
+        ({"status": "queued"}, (None, ""), "unchanged"),
+    ],
+    ids=["commit record", "none", "cancelled", "not asked", "another machine", "dry run", "never started"],
+)
+def test_what_a_dead_run_did_to_its_destination_is_stored_only_if_it_is_certain(
+    fields: dict[str, Any], answer: tuple[Published | None, str], effect: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFactory.create(**{**dead_process(), **fields})
+    monkeypatch.setattr(reap, "_ask_destination", lambda run: answer)
+    assert reap.reap_row(run)
+    run.refresh_from_db()
+    assert run.effect == effect
+
+
+def test_a_run_that_has_started_after_its_launcher_gave_up_is_left_to_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Launcher:
+        def launch(self, words: list[str], *, log: object) -> None:
+            Run.objects.update(status="running", **identity.current().as_fields())
+            raise LaunchFailed("The process did not start within 10 seconds.")
+
+    monkeypatch.setattr(launch, "configured_launcher", Launcher)
+    run = launch.launch_run(ModuleFactory.create(), RunRequest())
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("running", None)
 
 
 def test_the_tick_ends_a_killed_verification_with_its_repair_run_and_passes_a_cancel_on() -> None:
