@@ -75,7 +75,7 @@ def run_line(run: Run) -> str:
     notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else []
     notes += [one_line(run.error["message"])] if run.error else []
     problem = ": ".join(notes)
-    says_outcome = any(effect.label in problem for effect in (Effect.PUBLISHED, Effect.UNPUBLISHED))
+    says_outcome = any(str(effect.label) in problem for effect in (Effect.PUBLISHED, Effect.UNPUBLISHED))
     outcome = "" if says_outcome and not run.not_executed else outcome_note(run)
     remarks = "; ".join(filter(None, [tries_note(run), outcome]))
     problem = f"{problem} [{remarks}]" if problem and remarks else problem or remarks
