@@ -56,7 +56,7 @@ def check_frozen(proxy: Proxy) -> None:
     assert proxy.fired == 1, "the connection did not freeze"
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 @pytest.mark.parametrize("step", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
 def test_a_cancel_ends_a_run_whose_connection_is_frozen(
     pg_bench: Bench,
@@ -98,7 +98,7 @@ def test_a_cancel_ends_a_run_whose_connection_is_frozen(
     )
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_cancel_ends_a_run_whose_server_is_stopped(
     pg_bench: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -130,7 +130,7 @@ def test_a_cancel_ends_a_run_whose_server_is_stopped(
     assert pg_bench.rows(TABLE) == [(1, "old"), (2, "new")]
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_run_whose_connection_freezes_times_out_and_is_retried(pg_bench: Bench, orders: Module, proxy: Proxy) -> None:
     pg_bench.at_source(MANY_ROWS)
     change_settings(no_progress_timeout=3)
@@ -145,7 +145,7 @@ def test_a_run_whose_connection_freezes_times_out_and_is_retried(pg_bench: Bench
     assert pg_bench.rows("SELECT count(*), count(DISTINCT k) FROM sync.orders") == [(20000, 20000)]
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 @pytest.mark.parametrize("step", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
 def test_the_check_fails_if_the_connection_does_not_freeze(
     pg_bench: Bench, orders: Module, proxy: Proxy, step: tuple[bytes, bytes]

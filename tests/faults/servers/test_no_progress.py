@@ -47,7 +47,7 @@ def table(request: pytest.FixtureRequest) -> Bench:
     return wide(request.getfixturevalue("pg_bench" if request.param == "raw" else "bench"))
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 @pytest.mark.parametrize("fault", [Fault.FREEZE, Fault.FREEZE_AFTER])
 def test_a_transfer_whose_connection_freezes_times_out(table: Bench, proxy: Proxy, fault: Fault) -> None:
     plan = with_timeout(table.plan(QUERY, destination=through(table.destination, proxy)))
@@ -58,7 +58,7 @@ def test_a_transfer_whose_connection_freezes_times_out(table: Bench, proxy: Prox
     run_to_the_end(table, plan)
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_source_whose_connection_freezes_before_the_first_row_times_out(pg_bench: Bench, proxy: Proxy) -> None:
     plan = with_timeout(wide(pg_bench).plan(QUERY, source=through(pg_bench.source, proxy)))
     proxy.break_at(Fault.FREEZE, b"COPY ")
@@ -67,7 +67,7 @@ def test_a_source_whose_connection_freezes_before_the_first_row_times_out(pg_ben
     run_to_the_end(pg_bench, plan)
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 @pytest.mark.parametrize(
     ("trigger", "after"),
     [
@@ -89,7 +89,7 @@ def test_a_statement_whose_connection_freezes_times_out(
     run_to_the_end(pg_bench, plan)
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_run_that_never_receives_the_answer_to_commit_finds_its_commit_record(pg_bench: Bench, proxy: Proxy) -> None:
     plan = with_timeout(wide(pg_bench).plan(QUERY, destination=through(pg_bench.destination, proxy)))
     proxy.break_at(Fault.FREEZE_AFTER, b"COMMIT", after=COMMIT_RECORD)
@@ -99,7 +99,7 @@ def test_a_run_that_never_receives_the_answer_to_commit_finds_its_commit_record(
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2000,)]
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 @pytest.mark.parametrize("whole", [False, True], ids=["backend", "server"])
 def test_a_transfer_into_a_stopped_server_times_out(pg_bench: Bench, whole: bool) -> None:
     plan = with_timeout(wide(pg_bench).plan(QUERY))
@@ -113,7 +113,7 @@ def test_a_transfer_into_a_stopped_server_times_out(pg_bench: Bench, whole: bool
     run_to_the_end(pg_bench, plan)
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_stopped_jrunner_times_out_and_leaves_no_process_and_no_session(pg_bench: Bench) -> None:
     plan = with_timeout(wide(pg_bench).plan(QUERY))
     jrunners: list[int] = []
@@ -146,7 +146,7 @@ def publishing(pg_bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return stop_at
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_publish_on_a_stopped_server_times_out(
     pg_bench: Bench, publishing: Callable[[str], Stopper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +163,7 @@ def test_a_publish_on_a_stopped_server_times_out(
     run_to_the_end(pg_bench, plan)
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_retry_finds_the_commit_of_a_server_that_was_stopped(
     pg_bench: Bench, publishing: Callable[[str], Stopper]
 ) -> None:
@@ -195,7 +195,7 @@ def test_the_check_of_a_timeout_fails_if_nothing_is_stopped(pg_bench: Bench, pro
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2000,)]
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 @pytest.mark.parametrize(
     "query",
     [
@@ -224,7 +224,7 @@ def test_a_source_that_is_busy_for_longer_than_the_timeout_is_waited_for(
     assert pg_bench.rows("SELECT count(*), min(length(v)) FROM sync.t") == [(2000, 500)]
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_query_of_a_file_that_takes_longer_than_the_timeout_is_waited_for(bench: Bench) -> None:
     wide(bench)
     numbers = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 20000000)"
@@ -234,7 +234,7 @@ def test_a_query_of_a_file_that_takes_longer_than_the_timeout_is_waited_for(benc
     assert bench.rows() == [(1, "x")]
 
 
-@pytest.mark.one_per_core
+@pytest.mark.short_time_limits
 def test_a_statement_that_is_busy_for_longer_than_the_timeout_is_waited_for(pg_bench: Bench) -> None:
     wide(pg_bench).at_destination(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(8); RETURN NULL; END'",
