@@ -34,6 +34,16 @@ def session_for(parameters: ConnectionParameters) -> Iterator[Session]:
         session.close()
 
 
+@contextlib.contextmanager
+def opened_file(parameters: ConnectionParameters) -> Iterator[None]:
+    """Keep a DuckDB file open for writing during the block: opening it again in this process then takes no time."""
+    if parameters.kind != "duckdb":
+        yield
+        return
+    with contextlib.closing(registry.connector(parameters.kind).connect(parameters)):
+        yield
+
+
 def close_sessions(url: str) -> None:
     """Close the sessions that are kept for a database."""
     for key in [key for key in _kept if key[1] == url]:
