@@ -93,11 +93,15 @@ class FileSession(ABC, Generic[C]):
             raise self._translate(error) from error
 
 
+class FileMissing(DatabaseMissing):
+    """The file does not exist, but its directory does."""
+
+
 def check_exists(path: Path, label: str, *, create: bool) -> None:
     """Raise an error if there is no file, and none can or may be created; ``label`` begins the message.
 
-    That is DatabaseMissing, or ConnectionFailed if a file could be created but for its directory, which may be on a
-    disk that is mounted later.
+    That is FileMissing, DatabaseMissing for a path that leads to no file, or ConnectionFailed if the file could be
+    created but for its directory, which may be on a disk that is mounted later.
     """
     if path.is_dir():
         raise DatabaseMissing(f"{label} {path} is a directory.", hint="Name a file in it in the connection's URL.")
@@ -109,4 +113,4 @@ def check_exists(path: Path, label: str, *, create: bool) -> None:
         )
     if not create and not path.exists():
         hint = 'Check the path in the URL; to let a destination file be created, set the option "create": true.'
-        raise DatabaseMissing(f"{label} There is no file {path}.", hint=hint)
+        raise FileMissing(f"{label} There is no file {path}.", hint=hint)
