@@ -64,6 +64,16 @@ def test_runlog_and_the_page_say_why_a_run_has_no_log_any_more(ended: dt.timedel
     assert formatting.log(run) == text
 
 
+def test_a_log_that_exists_but_cannot_be_read_is_not_reported_as_gone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    # a directory, and a file as a directory on the way
+    for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "file" / "1.log", "Not a directory")):
+        run = RunFactory.create(status="success", log_path=str(path))
+        with pytest.raises(CommandFailed, match=f"cannot be read: {reason}") as failed:
+            call_command("runlog", str(run.pk))
+        assert (failed.value.details["code"], failed.value.returncode) == ("file_unreadable", 1)
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
