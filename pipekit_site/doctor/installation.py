@@ -75,7 +75,7 @@ def metadata_database() -> str:
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         result = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
-        raise ConfigurationInvalid(
+        raise errors.MetadataUnavailable(
             f"{settings.PIPEKIT.database} is damaged: {one_line(result)}.",
             hint=sqlite_file.RESTORE.format(where=errors.where()),
         )
