@@ -99,7 +99,7 @@ def migrations() -> str:
 
 
 def stored_settings() -> str:
-    """Check that the settings can be read: earlier versions accepted values that are not valid."""
+    """Check that the stored settings are valid: earlier versions accepted others, and SQL can write any."""
     if invalid := sorted(setting.current_settings().invalid.keys() & set(setting.names())):
         raise ConfigurationInvalid(
             f"The stored values of {', '.join(invalid)} are not valid, so what needs these settings fails.",
