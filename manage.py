@@ -53,7 +53,8 @@ def _report(error: Mapping[str, str]) -> None:
 
     name = sys.argv[1]
     app = get_commands().get(name)
-    command = load_command_class(app, name) if isinstance(app, str) else app
+    # the one that was executed knows what it has begun
+    command = BaseCommand.executed or (load_command_class(app, name) if isinstance(app, str) else app)
     if isinstance(command, BaseCommand):
         command.write_failure(error, sys.argv[2:])
     else:

@@ -29,6 +29,7 @@ _MIN_MARK = len(_MARK.format(0)) + 1
 _MAX_LINE = 16 * 1024
 # seconds for which readers and writers wait for a process that cuts the file; then they continue without its lock
 _LOCK_TIMEOUT = 2.0
+_EARLIER = "an earlier run, group run or verification"
 
 
 class Logged(Protocol):
@@ -47,7 +48,7 @@ def write(run: Logged, text: str) -> None:
         file.write(f"{now} {indented(text)}\n".encode(errors="backslashreplace"))
 
 
-def set_earlier_apart(run: Logged) -> None:
+def rename_earlier_log(run: Logged) -> None:
     """Rename a log that exists before the row is inserted: that of an earlier row, which had the same number.
 
     Numbers are given again after an older backup of the metadata was restored, or after it was deleted.
@@ -60,9 +61,10 @@ def set_earlier_apart(run: Logged) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        write(run, f"the lines above belong to an earlier one of this number; its log cannot be renamed: {error}")
+        write(run, f"the lines above belong to {_EARLIER} with this number; its log cannot be renamed: {error}")
         return
-    write(run, f"the log of an earlier one with this number is kept in {aside}: the metadata was restored or deleted")
+    reason = "the metadata was restored or deleted"
+    write(run, f"the log of {_EARLIER} with this number is kept in {aside}: {reason}")
 
 
 def open_to_append(path: Path) -> BinaryIO:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
-import os
 
 from django.utils import timezone
 
+from connections.sdk.files import path_problem
 from connections.sdk.records import dataclass
 from runs.models import GroupRun, Run, Verification
 from runs.models.setting import SettingInvalid, current_settings
@@ -17,10 +16,14 @@ KEPT = "What was recorded of it is kept: manage.py runs --json, or its page in t
 
 @dataclass(frozen=True, slots=True)
 class MissingLog:
-    """Why there are no lines; ``is_expected`` unless the log of an ended row should exist, or existed once."""
+    """Why there are no lines; ``is_expected`` unless the log of an ended row should exist, or existed once.
+
+    ``advice`` says how to read a log that exists; empty for others.
+    """
 
     reason: str
     is_expected: bool = False
+    advice: str = ""
 
 
 def why_missing(row: Run | GroupRun | Verification) -> MissingLog:
@@ -31,13 +34,13 @@ def why_missing(row: Run | GroupRun | Verification) -> MissingLog:
         )
     file = row.log_file
     try:
-        exists = file.stat().st_size >= 0
+        with file.open("rb"):
+            exists = True
     except FileNotFoundError:
         exists = False
     except OSError as error:
-        return MissingLog(f"Its log file {file} cannot be read: {error.strerror}.")
-    if exists and not os.access(file, os.R_OK):
-        return MissingLog(f"Its log file {file} cannot be read: {os.strerror(errno.EACCES)}.")
+        reason = f"Its log file {file} cannot be read: {error.strerror}."
+        return MissingLog(reason, advice=path_problem.advice(error))
     if not row.is_final:
         return MissingLog(f"Nothing has been logged yet: it is {row.status}.", is_expected=True)
     if exists:

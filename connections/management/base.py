@@ -65,11 +65,14 @@ class BaseCommand(DjangoCommand):
     exit_code: int = ExitCode.DONE
     # of the command line; empty if it is called from Python
     _words: Sequence[str] = ()
+    # the command that this process executes; None before it begins, and if it is called from Python
+    executed: ClassVar[BaseCommand | None] = None
 
     def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
-        """Return what the command prints with ``--json`` for an error before it had a result; None for nothing.
+        """Return what the command prints with ``--json`` for an error before it had its whole result; None for nothing.
 
-        ``options`` has no other key than ``json`` if the arguments were not accepted.
+        What the command has begun is in it, as far as it is known. ``options`` has no other key than ``json`` if the
+        arguments were not accepted.
         """
         return None
 
@@ -92,6 +95,8 @@ class BaseCommand(DjangoCommand):
         sys.exit(ExitCode.USAGE)
 
     def execute(self, *arguments: Any, **options: Any) -> str | None:
+        if self._called_from_command_line:  # type: ignore[attr-defined]
+            BaseCommand.executed = self
         try:
             output = self._execute(*arguments, **options)
         except CommandFailed as failed:
@@ -133,7 +138,7 @@ class BaseCommand(DjangoCommand):
             self.stderr.write(f"error: The result could not be written to stdout: {failure.strerror}.")
 
     def write_failure(self, error: Mapping[str, str], words: Sequence[str]) -> None:
-        """Write an error that was raised outside of the command, whose arguments are ``words``."""
+        """Write an error that the command itself does not write; ``words`` are the arguments on the command line."""
         options: Mapping[str, Any] = _not_parsed(words)
         if options["json"]:
             with suppress(CommandError, SystemExit):

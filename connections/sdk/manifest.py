@@ -24,8 +24,8 @@ Unknown keys, missing keys and values of the wrong type are refused with file an
     A connection's options, as a JSON Schema object: ``type: object``, ``properties``, ``required``. A property has
     ``type``, ``description`` and optionally ``default``, ``enum``, ``secret`` (its value must be a ``$NAME`` reference)
     and ``target`` (it decides where, or how well protected, secrets are sent: after a change they are entered again).
-    ``create`` is read by the engine too, which sets ``connect_timeout``, ``no_progress_timeout`` and ``same_file``: see
-    `ConnectionParameters`.
+    ``create`` is read by the engine too, which sets ``connect_timeout``, ``no_progress_timeout``, ``same_file`` and
+    ``dry_run``: see `ConnectionParameters`.
 ``health_check``
     An HTTP request that the connection test makes: ``endpoint`` (a path on the connection's host), ``method``,
     ``headers``, ``expect_status``, ``timeout`` in seconds. ``${NAME}`` in a header is the credential of that name.

@@ -75,15 +75,15 @@ def run_checks(checks: Iterable[tuple[str, CheckFunction]]) -> Iterator[Check]:
             continue
         except PipekitError as error:
             message, hint = error.message, error.hint or error.detail
+            is_explained = is_explained or isinstance(error, errors.MetadataUnavailable)
         except Error as error:
             unavailable = errors.from_database_error(error)
             message, hint = f"{unavailable.message} {unavailable.detail}", unavailable.hint
             if is_explained:
                 message, hint = "Not checked, because the metadata database cannot be used.", ""
-            is_explained = True
+            is_explained = is_explained or errors.is_unavailable(error)
         except Exception as error:  # the other checks have to run nevertheless
             message, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
-        is_explained = is_explained or function is installation.metadata_database
         yield Check(name=name, ok=False, message=redactor().text(message), hint=redactor().text(hint))
 
 

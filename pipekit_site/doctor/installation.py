@@ -75,7 +75,7 @@ def metadata_database() -> str:
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         result = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
-        raise ConfigurationInvalid(
+        raise errors.MetadataUnavailable(
             f"{settings.PIPEKIT.database} is damaged: {one_line(result)}.",
             hint=sqlite_file.RESTORE.format(where=errors.where()),
         )
@@ -99,7 +99,7 @@ def migrations() -> str:
 
 
 def stored_settings() -> str:
-    """Check that the settings can be read: earlier versions accepted values that are not valid."""
+    """Check that the stored settings are valid: earlier versions accepted others, and SQL can write any."""
     if invalid := sorted(setting.current_settings().invalid.keys() & set(setting.names())):
         raise ConfigurationInvalid(
             f"The stored values of {', '.join(invalid)} are not valid, so what needs these settings fails.",

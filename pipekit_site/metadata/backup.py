@@ -18,6 +18,8 @@ from connections.sdk.errors import ConfigurationInvalid, NotSupported, PipekitEr
 from connections.sdk.formatting import one_line
 from pipekit_site.metadata import errors, sqlite_file, url
 
+_EMPTY = "Put the database or its last backup there, or correct {where}. A new installation has nothing to back up yet."
+
 
 class BackupFailed(PipekitError):
     """The backup could not be written."""
@@ -29,7 +31,8 @@ def back_up(target: Path | None = None) -> Path:
     """Write a backup and return its path; the default target is ``backups/`` in the data directory.
 
     The file has mode 0600, appears only when it is complete, and never replaces another one. Raises NotSupported if the
-    metadata is not in SQLite, ConfigurationInvalid for an invalid target, BackupFailed if it cannot be written.
+    metadata is not in SQLite, ConfigurationInvalid for an invalid target, MetadataUnavailable if the database is empty,
+    BackupFailed if the backup cannot be written.
     """
     if connection.vendor != "sqlite":
         raise NotSupported(
@@ -101,6 +104,9 @@ def _private(file: Path) -> Iterator[None]:
 def _copy(database: Path, file: Path) -> None:
     source = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)
     with closing(source), closing(sqlite3.connect(file)) as copy:
+        if not source.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            # each command creates an empty one if the file is missing
+            raise errors.unavailable(f"{database} is empty, perhaps because the file was moved", _EMPTY)
         # in one step, on one snapshot: in WAL mode writers do not wait for it, nor make it restart
         source.backup(copy)
         # so that there is no WAL file beside it

@@ -67,7 +67,12 @@ def from_database_error(error: Error) -> MetadataUnavailable:
     detail = redactor().text(" ".join(str(error).split()))
     cause = _driver_error(error)
     place, advice = sqlite_file.explained(cause, Path(settings.PIPEKIT.database)) or (_place(), _advice(cause))
-    hint = (advice or _DEFAULT_ADVICE).replace("{where}", where())
+    return unavailable(place, advice or _DEFAULT_ADVICE, detail=detail)
+
+
+def unavailable(place: str, advice: str, *, detail: str = "") -> MetadataUnavailable:
+    """Return the error with a clause that says what is wrong, and advice, in which {where} is the key of the place."""
+    hint = advice.replace("{where}", where())
     return MetadataUnavailable(f"The metadata database cannot be used: {place}.", hint=hint, detail=detail)
 
 

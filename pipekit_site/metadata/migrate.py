@@ -17,10 +17,10 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from connections.sdk.files.lock import install_lock
 from pipekit_site.metadata import errors
 
-# commands that use the database as it is
-_UNMIGRATED = frozenset({"backup", "check", "doctor"})
-# and those of them that report themselves what is wrong with it
+# commands that use the database as it is, and report themselves what is wrong with it
 _REPORTING = frozenset({"check", "doctor"})
+# and the one that copies it
+_BACKUP = "backup"
 # a command of django-crontab, by which cron ticks: the first tick after an upgrade migrates, like any other command
 _OF_CRON = "crontab"
 # seconds for which commands started by Pipekit wait for a server that is restarting
@@ -37,9 +37,12 @@ def prepare_for(command: str) -> None:
     is_own = command == _OF_CRON or get_commands().get(command) in own_apps()
     if not is_own or command in _REPORTING:
         return
+    if command == _BACKUP and connection.vendor != "sqlite":
+        # it only says so, also if the server is down
+        return
     try:
         _connect(_CONNECT_TIMEOUTS.get(command, 0.0))
-        if command not in _UNMIGRATED and is_behind():
+        if command != _BACKUP and is_behind():
             migrate_metadata()
     except (DatabaseError, InterfaceError) as error:
         raise errors.from_database_error(error) from error

@@ -17,6 +17,7 @@ RESTORE = (
 )
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _FREE_SPACE = "Free space on that disk, then try again: what is in the file is not lost."
+_REPLACE = "Put the database or its last backup there, or correct {where}."
 _WRITABLE = "Run as the user that owns the file and its directory, on a disk that is not read-only."
 # errors whose cause is found by looking at the file
 _ACCESS = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_PERM")
@@ -27,6 +28,14 @@ _MIN_FREE_SPACE = 256 * 1024
 def is_damage(error: BaseException) -> bool:
     """Return whether the error of sqlite3 means that the file is damaged, or is no database."""
     return _kind(error) in _DAMAGED
+
+
+def explained_if_missing(file: Path) -> tuple[str, str] | None:
+    """Return what `explained` returns if there is no file, which SQLite would create when it opens it; None if not."""
+    if file.exists():
+        return None
+    problem = _path_explained(file)
+    return problem or (f"there is no file {file}", _REPLACE)
 
 
 def explained(error: BaseException, file: Path) -> tuple[str, str] | None:
@@ -41,11 +50,17 @@ def explained(error: BaseException, file: Path) -> tuple[str, str] | None:
     return _explained_by_file(file, kind) if kind in _ACCESS else None
 
 
-def _explained_by_file(file: Path, kind: str) -> tuple[str, str]:
+def _path_explained(file: Path) -> tuple[str, str] | None:
     if problem := path_problem(file):
-        return f"{file} {problem}", "Put the database or its last backup there, or correct {where}."
+        return f"{file} {problem}", _REPLACE
     if not file.parent.is_dir():
         return f"there is no directory {file.parent}", "Create it, or correct {where}."
+    return None
+
+
+def _explained_by_file(file: Path, kind: str) -> tuple[str, str]:
+    if problem := _path_explained(file):
+        return problem
     existing = [file] if file.exists() else []
     if not all(os.access(path, os.R_OK | os.W_OK) for path in [file.parent, *existing]):
         return f"{file} or its directory cannot be written to by this user", _WRITABLE

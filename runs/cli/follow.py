@@ -19,23 +19,25 @@ _POLL_SECONDS = 0.3
 _LAST_LINE = dt.timedelta(seconds=2)
 
 
-def watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
+def watch_group(group_run: GroupRun, write: Callable[[str], object], runs: list[Run] | None = None) -> None:
     """Wait until the group run has ended and reload it.
 
-    ``write`` gets a line for each change of a member's status, and for each of its failures that is retried.
+    ``write`` gets a line for each change of a member's status, and for each of its failures that is retried; ``runs``
+    is kept equal to the runs of the group run as they were read last.
     """
     try:
-        _watch_group(group_run, write)
+        _watch_group(group_run, write, [] if runs is None else runs)
     except GroupRun.DoesNotExist:
         write(f"The group run {group_run.pk} was deleted.")
 
 
-def _watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
+def _watch_group(group_run: GroupRun, write: Callable[[str], object], runs: list[Run]) -> None:
     statuses: dict[str, str] = {}
     reported: dict[str, int] = {}
     while True:
         group_run.refresh_from_db()
-        for run in group_run.runs.order_by("pk"):
+        runs[:] = group_run.runs.order_by("pk")
+        for run in runs:
             if statuses.get(run.module_name) != run.status:
                 statuses[run.module_name] = run.status
                 write(f"{run.module_name}: {run.status} (run {run.pk})")

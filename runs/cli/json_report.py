@@ -54,6 +54,16 @@ def group_run_not_begun(group: str | None, error: Mapping[str, str]) -> dict[str
     return {**_group_run_as_json(group_run, []), "group": group}
 
 
+def run_failed(run: Run, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of a run whose command failed with this error, as far as the run is known."""
+    return {**run_as_json(run), "error": dict(error)}
+
+
+def group_run_failed(group_run: GroupRun, runs: Iterable[Run], error: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of a group run, as `run_failed`; ``runs`` are those of its runs that are known."""
+    return {**_group_run_as_json(group_run, runs), "error": dict(error)}
+
+
 def group_run_as_json(group_run: GroupRun) -> dict[str, Any]:
     """Return the group run as JSON, with its runs in the order in which they started."""
     return _group_run_as_json(group_run, group_run.runs.order_by("pk"))

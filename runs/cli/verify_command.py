@@ -19,6 +19,9 @@ FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add 
 class VerifyCommand(BaseCommand):
     """A command that verifies one or several modules in this process."""
 
+    # the last one that was begun
+    verification: Verification | None = None
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--repair", action="store_true", help="pull rows that differ again, and delete extra rows where runs do so"
@@ -32,7 +35,7 @@ class VerifyCommand(BaseCommand):
 
         Raises AlreadyRunning while the module is being verified.
         """
-        verification = insert_verification(module, request)
+        self.verification = verification = insert_verification(module, request)
         execute_verification(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
         if not options["json"]:
             self.write_result(verification_summary(verification))

@@ -99,7 +99,7 @@ def queue_group_run(group: Group, request: RunRequest) -> GroupRun:
                     dry_run=request.dry_run,
                     full_refresh=request.full_refresh,
                 )
-                logs.set_earlier_apart(group_run)
+                logs.rename_earlier_log(group_run)
                 request.inserted(group_run)
                 return group_run
         except IntegrityError:
@@ -130,7 +130,7 @@ def _insert(module: Module, request: RunRequest, **fields: Any) -> Run:
                 run.save(force_insert=True)
                 run.record(log_path=f"runs/{run.pk}.log")
                 # before the commit: no other process knows the row yet
-                logs.set_earlier_apart(run)
+                logs.rename_earlier_log(run)
                 request.inserted(run)
         except IntegrityError:
             _finalize_dead_conflicts(run)

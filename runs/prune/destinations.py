@@ -15,7 +15,8 @@ from typing import cast
 from connections import registry
 from connections.models import Connection
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import DatabaseMissing, NotSupported, PipekitError
+from connections.sdk.errors import NotSupported, PipekitError
+from connections.sdk.files.session import FileMissing
 from connections.sdk.protocols import Session
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.models import Module, ModuleHistory
@@ -41,7 +42,7 @@ def prune_destinations(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
             # it cannot be written, so nothing was ever left there
             continue
         except PipekitError as error:
-            if isinstance(error, DatabaseMissing) and connection.options.get("create"):
+            if isinstance(error, FileMissing) and connection.options.get("create"):
                 # a file that no run has created yet
                 continue
             yield Pruned(what=f"staging tables in {connection.name}", count=0, error=error.message)

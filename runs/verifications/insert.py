@@ -61,7 +61,7 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
                 **fields,
             )
             # before the commit: no other process knows the row yet
-            logs.set_earlier_apart(row)
+            logs.rename_earlier_log(row)
             request.inserted(row)
             return row
     except IntegrityError:

@@ -43,6 +43,11 @@ def verification_not_begun(module: str | None, error: Mapping[str, str]) -> dict
     return {**verification_as_json(verification), "module": module}
 
 
+def verification_failed(verification: Verification, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON of a verification whose command failed with this error, as far as it is known."""
+    return {**verification_as_json(verification), "error": dict(error)}
+
+
 def verification_summary(verification: Verification) -> str:
     """Return a text of several lines: outcome, scope, counts, examples, repair and warnings."""
     name, number = verification.module_name, verification.pk

@@ -31,19 +31,35 @@ class Finalized:
         return f"{self.kind} {self.number} of {self.name}: its process had ended; finalized as {result}"
 
 
-@contextmanager
-def collect_finalized() -> Iterator[list[Finalized]]:
-    """Collect what gets its final state in this process during the block."""
-    collected: list[Finalized] = []
+# the models and numbers of rows
+Keys = list[tuple[type[Execution], int]]
 
-    def collect(instance: Execution, **kwargs: Any) -> None:
-        collected.append(_of_row(instance))
+
+@contextmanager
+def collect_keys() -> Iterator[Keys]:
+    """Collect the keys of the rows that get a final state in this process during the block.
+
+    A later receiver of the signal may undo a transition: `finalized_rows` describes the rows that are final.
+    """
+    keys: Keys = []
+
+    def collect(sender: type[Execution], instance: Execution, **kwargs: Any) -> None:
+        # no more than this: an exception would undo the transition
+        keys.append((sender, instance.pk))
 
     finished.connect(collect)
     try:
-        yield collected
+        yield keys
     finally:
         finished.disconnect(collect)
+
+
+def finalized_rows(keys: Keys) -> Iterator[Finalized]:
+    """Describe those of the rows that are final in the database."""
+    for model, number in dict.fromkeys(keys):
+        row = model._default_manager.filter(pk=number).first()
+        if row is not None and row.is_final:
+            yield _of_row(row)
 
 
 def _of_row(row: Any) -> Finalized:

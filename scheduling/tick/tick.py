@@ -30,7 +30,7 @@ from runs.notify.delivery import send_due
 from scheduling.models import Slot, Tick
 from scheduling.tick import housekeeping, lock
 from scheduling.tick.due import GAP, TickTimes
-from scheduling.tick.finalized import collect_finalized
+from scheduling.tick.finalized import Finalized, collect_keys, finalized_rows
 from scheduling.tick.fire import TickReport, start_due
 
 # seconds for finalizing dead runs, which may wait for destinations; the next tick continues
@@ -47,13 +47,34 @@ def run_tick(now: dt.datetime) -> TickReport:
     Raise errors of the metadata database, and SettingInvalid if a stored setting is invalid.
     """
     now = now.astimezone(dt.UTC)
-    with collect_finalized() as finalized:
+    finalized, error = _finalize_dead()
+    try:
+        report = _fire(now, error)
+    except Exception:
+        # there is no report that names them
+        for each in finalized:
+            _log.warning("%s", each)
+        raise
+    report.finalized = finalized
+    return report
+
+
+def _finalize_dead() -> tuple[list[Finalized], str]:
+    """Finalize what is dead; return what was finalized, and the error or an empty string."""
+    finalized = list[Finalized]()
+    with collect_keys() as keys:
         error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
+    # described only now: an error would undo what they describe
+    _run_task(lambda: finalized.extend(finalized_rows(keys)))
+    return finalized, error
+
+
+def _fire(now: dt.datetime, error: str) -> TickReport:
+    """Start what is due and record the tick, with the error of finalizing."""
     times = TickTimes(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )
     report = start_due(times)
-    report.finalized = finalized
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again
     if now.minute == 0 and times.unbroken_since < now - _STEADY:

@@ -45,8 +45,8 @@ def checked_path(parameters: ConnectionParameters) -> Path:
 def created_path(parameters: ConnectionParameters) -> Path:
     """Return the path as `checked_path` does; create the file when it is missing and the option ``create`` is set.
 
-    In a dry run it is not created. Raises DatabaseMissing when it is missing and the option is not set, or it cannot be
-    a file.
+    In a dry run it is not created. Raises what `check_exists` raises when it is missing and the option is not set, or
+    it cannot be created.
     """
     path = checked_path(parameters)
     check_exists(path, label(parameters.name), create=parameters.create)

@@ -22,6 +22,12 @@ class Command(BaseCommand):
         " steps to stderr."
     )
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # of the connection that is tested
+        self.kind: str | None = None
+        self.steps: list[Step] = []
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the connection's name")
         parser.add_argument(
@@ -30,13 +36,15 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
-        return {"connection": options.get("name"), "kind": None, "ok": False, "steps": [], "error": error}
+        steps = [step.as_json() for step in self.steps]
+        return {"connection": options.get("name"), "kind": self.kind, "ok": False, "steps": steps, "error": error}
 
     def handle(self, name: str, **options: Any) -> None:
         connection = Connection.objects.with_driver().filter(name=name).first()
         if connection is None:
             message = f"There is no connection “{name}”."
             raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=ExitCode.NOT_FOUND)
+        self.kind = connection.driver.kind
         result = record_test_result.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         if result.error:
@@ -44,6 +52,7 @@ class Command(BaseCommand):
         self.exit_code = ExitCode.DONE if result.ok else ExitCode.FAILED
 
     def _show(self, step: Step) -> None:
+        self.steps.append(step)
         self.stderr.write(
             f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {indented(step.message)}"
         )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from connections.sdk.errors import DatabaseMissing, PipekitError
+from connections.sdk.errors import ConnectionFailed, DatabaseMissing, PipekitError
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -93,13 +93,24 @@ class FileSession(ABC, Generic[C]):
             raise self._translate(error) from error
 
 
+class FileMissing(DatabaseMissing):
+    """The file does not exist, but its directory does."""
+
+
 def check_exists(path: Path, label: str, *, create: bool) -> None:
-    """Raise DatabaseMissing if there is no file, and none can or may be created; ``label`` begins the message."""
+    """Raise an error if there is no file, and none can or may be created; ``label`` begins the message.
+
+    That is FileMissing, DatabaseMissing for a path that leads to no file, or ConnectionFailed if the file could be
+    created but for its directory, which may be on a disk that is mounted later.
+    """
     if path.is_dir():
         raise DatabaseMissing(f"{label} {path} is a directory.", hint="Name a file in it in the connection's URL.")
-    if create and not path.parent.is_dir():
-        hint = "Create it, or correct the path in the connection's URL."
-        raise DatabaseMissing(f"{label} There is no directory {path.parent}.", hint=hint)
+    if not path.exists() and not path.parent.is_dir():
+        error_class = ConnectionFailed if create else DatabaseMissing
+        raise error_class(
+            f"{label} There is no directory {path.parent}.",
+            hint="Create it, mount the disk that it is on, or correct the path in the connection's URL.",
+        )
     if not create and not path.exists():
         hint = 'Check the path in the URL; to let a destination file be created, set the option "create": true.'
-        raise DatabaseMissing(f"{label} There is no file {path}.", hint=hint)
+        raise FileMissing(f"{label} There is no file {path}.", hint=hint)

@@ -18,11 +18,19 @@ from runs.lifecycle import signals
 from runs.lifecycle.cancel import stop_execution
 from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_group_run
-from runs.models import GroupRun
+from runs.models import GroupRun, Run
 
 
 class Command(BaseCommand):
     help = "Run a group's modules in run order and wait until they have ended. Result on stdout, progress on stderr."
+
+    # as far as it was started; its runs as they were read last
+    group_run: GroupRun | None = None
+    runs: list[Run]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.runs = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the group's name")
@@ -33,13 +41,15 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
     def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
-        return json_report.group_run_not_begun(options.get("name"), error)
+        if self.group_run is None:
+            return json_report.group_run_not_begun(options.get("name"), error)
+        return json_report.group_run_failed(self.group_run, self.runs, error)
 
     def handle(self, name: str, **options: Any) -> None:
         group = find_group(name)
         try:
             request = RunRequest(dry_run=options["dry_run"], full_refresh=options["full_refresh"])
-            group_run = launch_group_run(group, request)
+            self.group_run = group_run = launch_group_run(group, request)
         except AlreadyRunning as busy:
             raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING) from None
         if not options["no_wait"]:
@@ -55,7 +65,7 @@ class Command(BaseCommand):
         """Print the progress until the group run has ended; Ctrl+C cancels it."""
         with signals.as_interrupt():
             try:
-                follow.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
+                follow.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text), self.runs)
             except KeyboardInterrupt:
                 signals.shield()
                 stop_execution(group_run)

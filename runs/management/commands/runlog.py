@@ -32,16 +32,20 @@ class Command(BaseCommand):
                 self.stdout.flush()
             if is_empty:
                 self._explain(row)
-        except PermissionError:
+        except (PermissionError, NotADirectoryError):
             self._explain(row)
         except (KeyboardInterrupt, BrokenPipeError):
             # only the output ends; the run continues
             self.exit_code = ExitCode.CANCELLED
 
     def _explain(self, row: Run) -> None:
-        """Say why there are no lines; fail if the log of a run that has ended is gone."""
+        """Say why there are no lines; fail if the log cannot be read, or that of a run that has ended is gone."""
         missing = why_missing(row)
         message = f"Run {row.pk}: {missing.reason}"
+        if missing.advice:
+            raise CommandFailed(
+                message, hint=f"{missing.advice} {KEPT}", code="file_unreadable", returncode=ExitCode.FAILED
+            )
         if not missing.is_expected:
             raise CommandFailed(message, hint=KEPT, code="not_found", returncode=ExitCode.NOT_FOUND)
         self.stderr.write(message)

@@ -17,10 +17,14 @@ from runs.cli.text import run_summary
 from runs.lifecycle import signals
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
+from runs.models import Run
 
 
 class Command(BaseCommand):
     help = "Run one module: resolve, stage, transfer, publish. Result on stdout, progress on stderr."
+
+    # as far as it was started
+    run: Run | None = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the module's name")
@@ -36,14 +40,16 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress, only warnings")
 
     def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
-        return json_report.run_not_begun(options.get("name"), error)
+        if self.run is None:
+            return json_report.run_not_begun(options.get("name"), error)
+        return json_report.run_failed(self.run, error)
 
     def handle(self, name: str, **options: Any) -> None:
         module = find_module(name)
         request = RunRequest(dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"])
         with signals.as_interrupt(deferred=True) as received:
             try:
-                run = insert_run(module, request)
+                self.run = run = insert_run(module, request)
             except AlreadyRunning as busy:
                 raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING) from None
             print_event = progress.event_printer(self.stderr, quiet=options["quiet"])

@@ -23,12 +23,20 @@ from runs.verifications.launch import enabled_members
 class Command(VerifyCommand):
     help = "Compare the source of each of a group's modules with its destination. Result on stdout, progress on stderr."
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # of the modules that were verified
+        self.results: list[dict[str, Any]] = []
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the group's name")
         super().add_arguments(parser)
 
     def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
-        return _as_json(options.get("name"), [], error)
+        begun, results = self.verification, list(self.results)
+        if begun is not None and begun.pk not in [result["verification"] for result in results]:
+            results.append(report.verification_failed(begun, error))
+        return _as_json(options.get("name"), results, error)
 
     def handle(self, name: str, **options: Any) -> None:
         if options["force"] and not options["repair"]:
@@ -41,19 +49,19 @@ class Command(VerifyCommand):
                 returncode=ExitCode.NOT_FOUND,
             )
         request = VerificationRequest(repair=options["repair"], force=options["force"])
-        results, codes = list[dict[str, Any]](), list[ExitCode]()
+        codes = list[ExitCode]()
         for module in modules:
             # a block for each: cancelling one in the admin does not cancel the next
             with signals.as_interrupt(deferred=True) as received:
                 result, code = self._verify(module, request, **options)
-            results.append(result)
+            self.results.append(result)
             codes.append(code)
             if any(number != signals.FROM_THREAD for number in received):
                 # even if it was too late for the verification that was running
                 codes.append(ExitCode.CANCELLED)
                 break
         if options["json"]:
-            self.write_result(json.dumps(_as_json(name, results, None)))
+            self.write_result(json.dumps(_as_json(name, self.results, None)))
         self.exit_code = worst(codes)
 
     def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], ExitCode]:

@@ -33,7 +33,9 @@ class Command(VerifyCommand):
         super().add_arguments(parser)
 
     def failure_as_json(self, error: Mapping[str, str], options: Mapping[str, Any]) -> object:
-        return report.verification_not_begun(options.get("name"), error)
+        if self.verification is None:
+            return report.verification_not_begun(options.get("name"), error)
+        return report.verification_failed(self.verification, error)
 
     def handle(self, name: str, **options: Any) -> None:
         if unusable := _usage_error(options):

@@ -133,9 +133,16 @@ def test_a_backup_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.matrix
-def test_a_backup_of_metadata_in_postgresql_is_refused_in_favour_of_pg_dump(database_url: str, tmp_path: Path) -> None:
-    result = Install(tmp_path).manage("backup", PIPEKIT_DATABASE=database_url)
+def test_a_backup_fails_if_the_metadata_file_is_gone(tmp_path: Path) -> None:
+    result = Install(tmp_path).manage("backup")
+    assert (result.code, result.out) == (1, "")
+    assert f"{tmp_path / 'pipekit.db'} is empty" in result.err and "code:  metadata_unavailable" in result.err
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_a_backup_of_metadata_in_postgresql_is_refused_in_favour_of_pg_dump(tmp_path: Path) -> None:
+    # also if the server is down
+    result = Install(tmp_path).manage("backup", PIPEKIT_DATABASE="postgresql://127.0.0.1:1/metadata")
     assert (result.code, result.out) == (2, "")
     assert "pg_dump" in result.err
     assert not (tmp_path / "backups").exists()

@@ -9,19 +9,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 from django.db import connection as metadata
 from pytest_django import Settings
 
 from connections import registry
 from connections.models import Connection, Driver
+from connections.sdk.errors import ConfigurationInvalid
 from connections.secrets import references
+from pipekit_site.doctor import installation
 from pipekit_site.doctor.checks import CHECKS, Check, run_all_checks, run_checks
+from pipekit_site.metadata.errors import MetadataUnavailable
 from tests.servers.ports import reserved_port
 
 ROOT = Path(__file__).parents[3]
@@ -76,6 +80,28 @@ def test_metadata_that_cannot_be_used_are_explained_once(monkeypatch: pytest.Mon
     messages = [result.message for result in run_checks(check for check in CHECKS if check[0] in needing)]
     assert "disk I/O error" in messages[0]
     assert messages[1:] == ["Not checked, because the metadata database cannot be used."] * 3
+
+
+@pytest.mark.parametrize(
+    ("problem", "is_outage"),
+    [
+        (MetadataUnavailable("pipekit.db is damaged."), True),
+        (ConfigurationInvalid("It is in mode delete, not WAL."), False),
+        (ProgrammingError("there is no such table"), False),
+    ],
+)
+def test_only_an_outage_of_the_metadata_explains_the_errors_of_other_checks(
+    monkeypatch: pytest.MonkeyPatch, problem: Exception, is_outage: bool
+) -> None:
+    def fail(error: Exception) -> str:
+        raise error
+
+    monkeypatch.setattr(installation, "metadata_database", partial(fail, problem))
+    functions = (installation.metadata_database, partial(fail, OperationalError("a column")))
+    first, second = run_checks(zip(("metadata database", "secrets"), functions, strict=True))
+    assert str(problem) in first.message
+    assert second.message.startswith("Not checked") is is_outage
+    assert ("a column" in second.message) is not is_outage
 
 
 @pytest.mark.matrix

@@ -42,15 +42,20 @@ def test_a_file_that_is_no_database_is_closed_after_the_error(tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_a_path_that_cannot_be_a_file_is_named_with_what_to_do(tmp_path: Path, kind: str) -> None:
-    def error_of(path: Path) -> errors.DatabaseMissing:
-        parameters = ConnectionParameters(name="dw", kind=kind, url=f"jdbc:{kind}:{path}", options={"create": True})
-        with pytest.raises(errors.DatabaseMissing) as caught:
+    def error_of(path: Path, *, create: bool = True) -> errors.PipekitError:
+        parameters = ConnectionParameters(name="dw", kind=kind, url=f"jdbc:{kind}:{path}", options={"create": create})
+        with pytest.raises(errors.PipekitError) as caught:
             registry.connector(kind).connect(parameters)
         probed = probe_connection(lambda: parameters, name="dw", kind=kind)
         assert probed.error == caught.value.as_dict()
         return caught.value
 
-    assert error_of(tmp_path).message == f"dw: {tmp_path} is a directory."
-    missing = error_of(tmp_path / "none" / "dw.db")
-    assert missing.message == f"dw: There is no directory {tmp_path / 'none'}."
-    assert missing.hint.startswith("Create it")
+    directory = error_of(tmp_path)
+    assert (directory.code, directory.message) == ("database_missing", f"dw: {tmp_path} is a directory.")
+    # its disk may be mounted later, so this is retried
+    path = tmp_path / "none" / "dw.db"
+    unmounted = error_of(path)
+    assert (unmounted.code, unmounted.retryable) == ("connection_failed", True)
+    assert unmounted.message == f"dw: There is no directory {path.parent}."
+    assert unmounted.hint.startswith("Create it, mount the disk")
+    assert error_of(path, create=False).code == "database_missing"

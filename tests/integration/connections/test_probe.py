@@ -221,7 +221,7 @@ def test_a_file_that_a_run_would_create_is_not_created_by_a_test(tmp_path: Path,
     assert _probe(kind, f"jdbc:{kind}:{path}", options={"create": True}, write=True).ok
     assert list(tmp_path.iterdir()) == []
     missing = _probe(kind, f"jdbc:{kind}:{tmp_path}/no/dir/x.any", options={"create": True})
-    _failed(missing, "file", "database_missing")
+    _failed(missing, "file", "connection_failed")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])

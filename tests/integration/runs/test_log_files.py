@@ -44,7 +44,8 @@ def test_the_log_of_an_earlier_row_with_the_same_number_is_kept_apart(
     kept = earlier.with_name(f"{earlier.stem}.until-20270115T080000.000000Z.log")
     assert kept.read_text() == "of an earlier one\n"
     first, second = earlier.read_text().splitlines()
-    assert (str(kept) in first, second.endswith("its own")) == (True, True)
+    assert f"the log of an earlier run, group run or verification with this number is kept in {kept}: " in first
+    assert second.endswith("its own")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,16 @@ def test_runlog_and_the_page_say_why_a_run_has_no_log_any_more(ended: dt.timedel
     assert failed.value.details["message"] == f"Run {run.pk}: {text}"
     assert (failed.value.details["code"], failed.value.returncode) == ("not_found", 3)
     assert formatting.log(run) == text
+
+
+def test_a_log_that_exists_but_cannot_be_read_is_not_reported_as_gone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    # a directory, and a file as a directory on the way
+    for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "file" / "1.log", "Not a directory")):
+        run = RunFactory.create(status="success", log_path=str(path))
+        with pytest.raises(CommandFailed, match=f"cannot be read: {reason}") as failed:
+            call_command("runlog", str(run.pk))
+        assert (failed.value.details["code"], failed.value.returncode) == ("file_unreadable", 1)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from connections.secrets.redaction import redactor
 from runs.lifecycle.reap import NotFinalized, reap_all
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.models.notification import Notification
+from runs.models.transitions import finished
 from runs.process.identity import ProcessIdentity
 from scheduling.models import Progress, Slot, Tick
-from scheduling.tick import housekeeping, slots, tick, timers
+from scheduling.tick import finalized, housekeeping, slots, tick, timers
 from tests.factories import ModuleFactory, RunFactory, change_settings
 from tests.integration.scheduling.simulated_time import MINUTE, START, schedule
 
@@ -92,6 +93,47 @@ def test_the_tick_records_without_secrets_what_it_could_not_finalize(broken_run:
     error = Tick.objects.get().error
     assert f"{broken_run}: RuntimeError: no" in error
     assert SECRET not in error
+
+
+@pytest.fixture
+def dead_run() -> Run:
+    return RunFactory.create(status="lost", boot_id="earlier", pid=1)
+
+
+def test_a_dead_run_is_finalized_although_it_cannot_be_described(
+    dead_run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(row: object) -> None:
+        raise RuntimeError("no words")
+
+    monkeypatch.setattr(finalized, "_of_row", fail)
+    assert tick.run_tick(START).finalized == []
+    assert Run.objects.get().status == "error"
+    assert "no words" in caplog.text
+
+
+def test_a_run_whose_transition_is_undone_is_not_reported_as_finalized(dead_run: Run) -> None:
+    def fail(**kwargs: object) -> None:
+        raise RuntimeError("no")
+
+    with finalized.collect_keys() as keys:
+        # connected later, and so called later
+        finished.connect(fail)
+        try:
+            with pytest.raises(NotFinalized):
+                reap_all()
+        finally:
+            finished.disconnect(fail)
+    assert keys == [(Run, dead_run.pk)]
+    assert list(finalized.finalized_rows(keys)) == []
+    assert Run.objects.get().status == "lost"
+
+
+def test_a_tick_that_fails_logs_what_it_finalized(dead_run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    Setting.objects.create(invalid={"misfire_grace_hours": "6"})
+    with pytest.raises(ValueError, match="misfire_grace_hours"):
+        tick.run_tick(START)
+    assert f"run {dead_run.pk} of {dead_run.module_name}: its process had ended" in caplog.text
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from connections.sdk.errors import (
     TableMissing,
 )
 from connections.sdk.files.protection import METADATA_TABLES
+from connections.sdk.files.session import FileMissing
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
 from runs.engine.plan import NamedWatermark, Plan, Strategy
@@ -129,7 +130,7 @@ def test_a_missing_source_file_fails_the_dry_run_and_the_run_alike(bench: Bench,
     missing = tmp_path / "missing.db"
     source = replace(bench.source, kind=kind, url=f"jdbc:{kind}:{missing}", options={})
     dry, real = both_errors(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
-    assert type(dry) is type(real) is DatabaseMissing
+    assert type(dry) is type(real) is FileMissing
     assert (dry.message, dry.hint) == (real.message, real.hint)
     assert not missing.exists()
 

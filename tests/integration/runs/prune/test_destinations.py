@@ -165,6 +165,26 @@ def test_a_file_that_no_run_has_created_yet_has_nothing_to_remove(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_file_that_is_wrong_is_reported_although_runs_may_create_it(
+    tmp_path: Path, save_connection: Callable[..., Any], kind: str
+) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "text").write_text("This is a text and not a database. " * 500)
+    for path in ("directory", "text", "unmounted/file"):
+        parameters = ConnectionParameters(
+            kind=kind, url=f"jdbc:{kind}:{tmp_path / path}", options={"create": True}, name=path.partition("/")[0]
+        )
+        ModuleFactory.create(dest_connection=save_connection(parameters))
+    results = list(prune_destinations(NOW, dry_run=True))
+    assert [result.what for result in results if result.error] == [
+        "staging tables in directory",
+        "staging tables in text",
+        "staging tables in unmounted",
+    ]
+
+
+@pytest.mark.django_db
 def test_a_destination_that_cannot_be_reached_is_reported_and_the_rest_is_removed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
