@@ -81,7 +81,7 @@ def run_checks(checks: Iterable[tuple[str, CheckFunction]]) -> Iterator[Check]:
             message, hint = f"{unavailable.message} {unavailable.detail}", unavailable.hint
             if is_explained:
                 message, hint = "Not checked, because the metadata database cannot be used.", ""
-            is_explained = is_explained or errors.is_unavailable(error)
+            is_explained = is_explained or errors.is_outage(error)
         except Exception as error:  # the other checks have to run nevertheless
             message, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
         yield Check(name=name, ok=False, message=redactor().text(message), hint=redactor().text(hint))

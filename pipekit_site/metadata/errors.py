@@ -81,6 +81,12 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(error, OperationalError | InterfaceError) or is_damage(error)
 
 
+def is_outage(error: Error) -> bool:
+    """Return whether every statement fails, not only one that names a table or column that does not exist."""
+    # SQLite has one name for all errors of a statement
+    return is_unavailable(error) and getattr(_driver_error(error), "sqlite_errorname", "") != "SQLITE_ERROR"
+
+
 def is_damage(error: Exception) -> bool:
     """Return whether the error means that the database is damaged."""
     cause = _driver_error(error) if isinstance(error, DatabaseError) else error
