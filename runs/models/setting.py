@@ -13,7 +13,7 @@ from django.db import models
 from connections.models import Timestamped
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import REFERENCE
-from runs.models.setting_values import problem, shown
+from runs.models.setting_validation import problem, shown
 
 # the primary key of the only row
 ROW = 1
