@@ -1,6 +1,6 @@
 """The steps of a run after its publish that have not ended: key_sync, the deletes of a repair, and hooks.
 
-They are stored in the row before the publish commits, so that whoever ends an interrupted run can name them.
+They are stored in the row before the publish commits: the process that ends an interrupted run may be another one.
 """
 
 from __future__ import annotations
