@@ -27,9 +27,9 @@ class UsedConnectionAdmin(ConnectionAdmin):
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         yield from super().related(row)
         if row.reads:
-            yield f"{row.reads} modules read from it", _modules("source", row)
+            yield f"Modules that read from it: {row.reads}", _modules("source", row)
         if row.writes:
-            yield f"{row.writes} modules write to it", _modules("dest", row)
+            yield f"Modules that write to it: {row.writes}", _modules("dest", row)
 
     @display(description="Modules", ordering="reads")
     def module_count(self, connection: Any) -> str:
