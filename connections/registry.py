@@ -26,6 +26,7 @@ from connections.sdk.sql.dialect import Dialect
 if TYPE_CHECKING:
     from connections.sdk.raw_copy import RawCopies
     from connections.sdk.sql.row_hash import Hashing, SharedHashing
+    from connections.sdk.sql.table_exchange import TableExchange
 
 ENTRY_POINTS = "pipekit.connectors"
 MANIFEST = "connector.yaml"
@@ -188,6 +189,11 @@ def type_equality(kind: str) -> TypeEquality | None:
 def raw_copies(kind: str) -> RawCopies | None:
     """Import and return the kind's raw copies between two systems of the kind, or None."""
     return cast("RawCopies | None", _optional_module(kind, "raw_copy"))
+
+
+def table_exchange(kind: str) -> TableExchange | None:
+    """Import and return the kind's exchange of tables, or None."""
+    return cast("TableExchange | None", _optional_module(kind, "table_exchange"))
 
 
 def local_server(kind: str, options: Mapping[str, Any] | None) -> LocalServer | None:

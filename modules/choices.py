@@ -34,8 +34,10 @@ class DuplicateKeys(Choice):
 
 
 class FullPublish(Choice):
-    """How a full refresh removes the old rows."""
+    """How a full refresh replaces the old rows."""
 
+    AUTO = "auto", "Automatic: exchange the tables, else truncate, else delete"
+    SWAP = "swap", "Exchange the tables: fastest; readers wait briefly"
     TRUNCATE = "truncate", "Truncate: fast; readers wait briefly"
     DELETE = "delete", "Delete: slower; readers never wait"
 

@@ -62,6 +62,8 @@ MODULES = Section(
         "columns",
         "duplicate_keys",
         "full_publish",
+        "keep_previous",
+        "index_watermark",
         "nul_bytes",
         "max_retries",
         "retry_delay",

@@ -61,7 +61,15 @@ class Module(Timestamped):
         help_text="What to do if the source delivers a key twice.",
     )
     full_publish = models.CharField(
-        "publish a full refresh by", max_length=8, choices=FullPublish.labelled(), default=FullPublish.TRUNCATE.value
+        "publish a full refresh by", max_length=8, choices=FullPublish.labelled(), default=FullPublish.AUTO.value
+    )
+    keep_previous = models.BooleanField(
+        "keep the previous table",
+        default=True,
+        help_text="After an exchange of tables, the former table is kept until the next run, and can be restored.",
+    )
+    index_watermark = models.BooleanField(
+        "index the watermark", default=True, help_text="A new table gets an index on its watermark column."
     )
     nul_bytes = models.CharField(
         "NUL bytes in text",

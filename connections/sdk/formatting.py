@@ -7,6 +7,7 @@ line break could forge a line of Pipekit's own output.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 # U+2400 to U+241F are symbols for the C0 control characters; there are none for the C1 characters
 _SYMBOLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
@@ -35,6 +36,14 @@ def one_line(text: str) -> str:
 def counted(number: int, noun: str = "row") -> str:
     """Return the number with thousands separators, and the noun in singular or plural."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], *, most: int) -> str:
+    """Return at most so many of the names in one phrase, and how many there are besides."""
+    shown = list(names[:most])
+    if rest := len(names) - len(shown):
+        shown.append(f"{rest} more")
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 def readable_size(count: int) -> str:

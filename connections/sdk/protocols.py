@@ -175,12 +175,15 @@ class WriteTarget:
     """What a writer writes to: an existing table, by the columns in the order of the batches' fields.
 
     With ``clear`` its rows are deleted first. With ``claim`` rows are written only while the run holds the claim.
+    ``freeze``, only with ``clear``, means that the table will take the place of another: where the system can do that,
+    its rows are written as visible to transactions that began before.
     """
 
     parameters: ConnectionParameters
     table: TableName
     columns: Sequence[Column]
     clear: bool = False
+    freeze: bool = False
     claim: Claim | None = None
 
 

@@ -124,6 +124,8 @@ class TableInfo:
     accepts: frozenset[str] = ALL_CHANGES
     # triggers, or the tables below a view, may set columns that an INSERT does not name
     may_fill: bool = False
+    # its rows do not survive a crash of the server, as those of a staging table need not
+    unlogged: bool = False
 
     def column(self, name: str) -> ColumnInfo | None:
         """Return the column of this name, or None."""

@@ -89,6 +89,8 @@ class ModuleAdmin(BaseAdmin):
                     ("merge_key", "duplicate_keys"),
                     ("watermark_column", "overlap"),
                     "full_publish",
+                    "keep_previous",
+                    "index_watermark",
                     "nul_bytes",
                 ],
             },

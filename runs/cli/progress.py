@@ -42,6 +42,8 @@ def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], No
                 write(f"{step} ...")
             case events.HookStarted(number, run_on, where):
                 write(f"hook {number} ({run_on}) on {where} ...")
+            case events.MethodChosen(method, why):
+                write(f"  publish method {method}{f': {one_line(why)}' if why else ''}")
             case events.RouteChosen(route, why):
                 write(f"  route {route}: {one_line(why)}")
             case events.TransferProgress(rows, size) if time.monotonic() - last >= 1:

@@ -1,6 +1,6 @@
-"""The control tables in the destination: commit records of published runs, and claims on the modules' staging tables.
+"""The control tables in the destination: commit records of published runs, claims on staging tables, exchanges.
 
-Both tables are in the schema of the staging tables. A commit record is written in the publish transaction, so it shows
+The tables are in the schema of the staging tables. A commit record is written in the publish transaction, so it shows
 whether the run was published even if the answer to COMMIT was lost. A run claims its module's staging table before it
 stages rows; if another run holds the claim later, the run was overtaken and must neither write rows nor publish.
 """
@@ -27,6 +27,13 @@ _COMMITS = [
     ("published_at", "varchar(40) NOT NULL"),
 ]
 _CLAIMS = [("module", "varchar(128) NOT NULL"), ("run", "varchar(64) NOT NULL")]
+_EXCHANGES = [
+    ("module", "varchar(128) NOT NULL"),
+    ("run", "varchar(64) NOT NULL"),
+    ("columns", "text NOT NULL"),
+    ("data_version", "text"),
+    ("exchanged_at", "varchar(40) NOT NULL"),
+]
 
 
 def commits_table(dialect: PublishingDialect) -> TableName:
@@ -37,13 +44,20 @@ def claims_table(dialect: PublishingDialect) -> TableName:
     return TableName(dialect.staging_schema, "pipekit_claims")
 
 
-def definitions(dialect: PublishingDialect) -> list[tuple[TableName, str]]:
-    """Return both tables, each with its CREATE TABLE statement."""
-    commits, claims = commits_table(dialect), claims_table(dialect)
-    return [
+def exchanges_table(dialect: PublishingDialect) -> TableName:
+    return TableName(dialect.staging_schema, "pipekit_exchanges")
+
+
+def definitions(dialect: PublishingDialect, *, exchanges: bool) -> list[tuple[TableName, str]]:
+    """Return the tables, each with its CREATE TABLE statement; with ``exchanges`` also the one that records those."""
+    commits, claims, exchanged = commits_table(dialect), claims_table(dialect), exchanges_table(dialect)
+    tables = [
         (commits, _with_key(dialect.create_table(commits, _COMMITS), "run, kind")),
         (claims, _with_key(dialect.create_table(claims, _CLAIMS), "module")),
     ]
+    if exchanges:
+        tables.append((exchanged, _with_key(dialect.create_table(exchanged, _EXCHANGES), "module")))
+    return tables
 
 
 def _with_key(create: str, columns: str) -> str:

@@ -13,7 +13,7 @@ from connections.sdk.errors import DatabaseMissing, NotSupported, TransientError
 from connections.sdk.formatting import one_line
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Warned
+from runs.engine.events import Event, MergeSqlBuilt, MethodChosen, Warned
 from runs.engine.extract.columns import (
     check_columns_known,
     columns_from_probe,
@@ -22,7 +22,8 @@ from runs.engine.extract.columns import (
 )
 from runs.engine.extract.query import bounded_query, source_query_event
 from runs.engine.plan import Plan
-from runs.engine.publish import destination_table, unfilled_columns
+from runs.engine.publish import destination_table, exchange, unfilled_columns
+from runs.engine.publish.method import ChosenMethod, PublishMethod
 from runs.engine.publish.statements import publish_statements, strategy_input
 from runs.engine.sessions import for_inspection, open_session
 from runs.engine.strategies import STRATEGIES
@@ -30,7 +31,9 @@ from runs.engine.watermarks.bounds import Bound
 from runs.engine.watermarks.warnings import implied_warnings
 
 
-def build(plan: Plan, query: str, bound: Bound | None, table: TableInfo | None) -> Iterator[Event]:
+def build(
+    plan: Plan, query: str, bound: Bound | None, table: TableInfo | None, method: ChosenMethod
+) -> Iterator[Event]:
     """Yield the source query and the merge SQL of a run, with its warnings.
 
     ``query`` is the query with its named watermarks, ``table`` the destination table if it exists.
@@ -47,7 +50,9 @@ def build(plan: Plan, query: str, bound: Bound | None, table: TableInfo | None) 
     destination_table.check_columns(plan, table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, table, columns))
     yield from map(Warned, implied_warnings(plan, table, columns))
-    yield from _merge_sql(plan, columns, table, has_types=bool(probed))
+    if method.why or plan.strategy.traits.replaces_all:
+        yield MethodChosen(method.method, method.why)
+    yield from _merge_sql(plan, columns, table, method, has_types=bool(probed))
 
 
 def _probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, ...]]:
@@ -74,7 +79,9 @@ def _probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, .
         raise
 
 
-def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, has_types: bool) -> Iterator[Event]:
+def _merge_sql(
+    plan: Plan, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod, *, has_types: bool
+) -> Iterator[Event]:
     """Build the publish statements; for a new table also those that create it, if the source's types are known.
 
     First comes the statement that creates the table's schema, if it is missing.
@@ -84,15 +91,18 @@ def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *
         schema = dest.missing_schema(dest.table.schema)
         if table is None and has_types:
             columns, warnings = with_destination_types(dest, columns, None)
-        inputs = strategy_input(dest, columns, table, null_keys=False)
+        truncate = method.method is not PublishMethod.DELETE
+        inputs = strategy_input(dest, columns, table, null_keys=False, truncate=truncate)
         if table is None and not has_types:
             heading = (
                 f"-- {one_line(str(dest.table))} does not exist; the first run creates it, with the source's types.\n\n"
             )
-            built = STRATEGIES[plan.strategy](inputs)
+            built = [statement.sql for statement in STRATEGIES[plan.strategy](inputs)]
+        elif method.exchanges:
+            built = list(exchange.planned_statements(dest, columns, table))
         else:
-            built = publish_statements(dest, columns, table, inputs)
+            built = [statement.sql for statement in publish_statements(dest, columns, table, inputs)]
     yield from map(Warned, warnings)
     if schema:
         yield MergeSqlBuilt(f"{schema};")
-    yield MergeSqlBuilt(heading + ";\n\n".join(statement.sql for statement in built) + ";")
+    yield MergeSqlBuilt(heading + ";\n\n".join(built) + ";")

@@ -53,6 +53,14 @@ class MergeSqlBuilt:
 
 
 @dataclass(frozen=True, slots=True)
+class MethodChosen:
+    """The method by which rows are published (see `PublishMethod`), and why it is not a faster one, if it is not."""
+
+    method: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteChosen:
     """jrunner has chosen a route."""
 
@@ -119,7 +127,8 @@ class Reconciled:
 
 
 # what is known of a transaction before it is committed, in order
-TransactionEvents = list[MergeSqlBuilt | Warned]
+TransactionEvent = MergeSqlBuilt | Warned | MethodChosen
+TransactionEvents = list[TransactionEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class Unconfirmed:
     Its statements and warnings are the run's if a Published or Reconciled event follows that is `recovered`.
     """
 
-    transaction: Sequence[MergeSqlBuilt | Warned]
+    transaction: Sequence[TransactionEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,7 @@ Event = (
     | WatermarkResolved
     | SourceQueryBuilt
     | MergeSqlBuilt
+    | MethodChosen
     | RouteChosen
     | TransferProgress
     | Warned

@@ -7,6 +7,7 @@ from dataclasses import field
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
+from modules.choices import FullPublish as FullPublish
 from modules.choices import RunOn as RunOn
 from modules.strategies import Strategy as Strategy
 from runs.engine.segments import Segment
@@ -95,8 +96,11 @@ class Plan:
     key_sync_query: str = ""
     supports_deletes: bool = True
     keep_latest: bool = False
-    # full refresh by DELETE instead of TRUNCATE, so that readers never wait
-    delete_instead_of_truncate: bool = False
+    full_publish: FullPublish = FullPublish.AUTO
+    # the table that a full refresh exchanges remains as the staging table until the next run
+    keep_previous: bool = True
+    # a new table gets an index on the watermark column
+    index_watermark: bool = True
     strip_nul_bytes: bool = False
     limits: Limits = field(default_factory=Limits)
     # a repair after a verification: not bounded by the watermark, and extra rows are deleted at its end

@@ -8,17 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.records import dataclass
-from connections.sdk.schema import ColumnInfo, TableInfo
+from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from runs.engine import dry_run
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
+    MethodChosen,
     Staged,
     StepEvents,
     StepFinished,
@@ -33,7 +35,8 @@ from runs.engine.extract.query import bounded_query, repair_query, resolved_quer
 from runs.engine.faults import point
 from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
-from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
+from runs.engine.publish import delete_extra, destination_table, key_sync, method, staging, unfilled_columns
+from runs.engine.publish.method import ChosenMethod
 from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
 from runs.engine.sessions import open_session
@@ -59,10 +62,7 @@ class Resolved:
     probed: tuple[ColumnInfo, ...]
     bound: bounds.Bound | None
     table: TableInfo | None
-
-    @property
-    def table_kind(self) -> str:
-        return self.table.kind if self.table else ""
+    method: ChosenMethod
 
 
 class RunStopped(Exception):
@@ -90,15 +90,15 @@ def attempt(plan: Plan) -> Iterator[Event]:
     if plan.dry_run:
         with ExitStack() as sessions:
             resolved = yield from _timed("resolve", _resolve(plan, sessions))
-        yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table)
+        yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table, resolved.method)
         return
     yield from run_hooks(plan.hooks, RunOn.BEFORE)
     # closed before the transfer, because some systems allow only one process at a time
     with ExitStack() as sessions:
         resolved = yield from _timed("resolve", _resolve(plan, sessions))
-        transfer_job = yield from _timed("stage", _stage(plan, resolved))
+        transfer_job, staged = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
-    staged = StagedRows(columns=transfer_job.columns, rows=rows, table_kind=resolved.table_kind)
+    staged = replace(staged, rows=rows)
     yield from _timed("publish", publish_staged(plan, staged))
     yield from _after_publish(plan, resolved.query, staged)
     if not rows:
@@ -107,7 +107,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
 
 
 def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
-    """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty.
+    """Execute the steps after the publish, which an earlier attempt committed.
 
     ``succeeded`` are the numbers of the hooks that earlier attempts have executed.
     """
@@ -119,7 +119,9 @@ def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
     # an earlier attempt has yielded these events
     with ExitStack() as sessions:
         resolved = without_events(_resolve(plan, sessions))
-        columns = without_events(_stage(plan, resolved)).columns
+        columns, _, _ = _columns(plan, resolved)
+        # the table of keys is under the claim on staging
+        staging.claim(resolved.dest)
     yield from _after_publish(plan, resolved.query, StagedRows(columns=columns, rows=0), succeeded)
 
 
@@ -177,7 +179,8 @@ def _resolve(plan: Plan, sessions: ExitStack) -> StepEvents[Resolved]:
     probed = () if plan.dry_run else _describe_query(plan, query)
     dest = sessions.enter_context(Destination.open(plan))
     table = dest.describe(dest.table)
-    yield from map(Warned, destination_table.check(dest, table))
+    chosen = method.choose(dest, table)
+    yield from map(Warned, destination_table.check(dest, table, chosen.method))
     bound = None
     if plan.watermark and plan.repair is None:
         bound = bounds.highest(dest, table)
@@ -185,7 +188,7 @@ def _resolve(plan: Plan, sessions: ExitStack) -> StepEvents[Resolved]:
         if plan.dry_run:
             # a run that publishes warns about the highest value after the publish instead
             yield from map(Warned, future_warnings(dest, bound.value))
-    return Resolved(dest=dest, query=query, probed=probed, bound=bound, table=table)
+    return Resolved(dest=dest, query=query, probed=probed, bound=bound, table=table, method=chosen)
 
 
 def _describe_query(plan: Plan, query: str) -> tuple[ColumnInfo, ...]:
@@ -194,21 +197,40 @@ def _describe_query(plan: Plan, query: str) -> tuple[ColumnInfo, ...]:
         return introspector.describe_query(session, query)
 
 
-def _stage(plan: Plan, resolved: Resolved) -> StepEvents[Job]:
-    """Prepare the staging table, and return the job that fills it."""
-    dest = resolved.dest
+def _columns(plan: Plan, resolved: Resolved) -> tuple[tuple[Column, ...], str, list[str]]:
+    """Return the columns with their destination types, the query to execute, and warnings."""
     untyped = columns_from_probe(plan, resolved.query, resolved.probed)
     query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, untyped), untyped)
+    columns, warnings = with_destination_types(resolved.dest, untyped, resolved.table)
+    return columns, query, warnings
+
+
+def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]:
+    """Prepare the staging table; return the job that fills it, and what is known of the rows before."""
+    dest, table = resolved.dest, resolved.table
+    columns, query, warnings = _columns(plan, resolved)
     yield source_query_event(plan, resolved.query, query)
-    columns, warnings = with_destination_types(dest, untyped, resolved.table)
     if plan.watermark:
         check_watermark_types(dest, columns)
-    destination_table.check_columns(plan, resolved.table, columns)
-    warnings += unfilled_columns.warnings(dest, resolved.table, columns)
-    warnings += implied_warnings(plan, resolved.table, columns)
-    typed = staging.prepare(dest, columns)
+    destination_table.check_columns(plan, table, columns)
+    warnings += unfilled_columns.warnings(dest, table, columns)
+    warnings += implied_warnings(plan, table, columns)
+    staging.claim(dest)
+    chosen, created, typed = staging.prepare(dest, columns, table, resolved.method)
+    if chosen.why or plan.strategy.traits.replaces_all:
+        yield MethodChosen(chosen.method, chosen.why)
     yield from map(Warned, warnings)
-    return build_job(plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim())
+    staged = StagedRows(columns=columns, rows=0, table_kind=table.kind if table else "", method=chosen, created=created)
+    work = build_job(
+        plan,
+        query=query,
+        table=dest.staging,
+        columns=columns,
+        typed=typed,
+        claim=dest.staging_claim(),
+        freeze=chosen.exchanges,
+    )
+    return work, staged
 
 
 def _transfer(plan: Plan, transfer_job: Job) -> StepEvents[int]:

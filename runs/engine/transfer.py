@@ -56,8 +56,17 @@ def command() -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
 
 
-def build_job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], typed: bool, claim: Claim) -> Job:
-    """Return the job that copies the query's rows into a staging table. ``typed``: see `Job`."""
+def build_job(
+    plan: Plan,
+    *,
+    query: str,
+    table: TableName,
+    columns: Sequence[Column],
+    typed: bool,
+    claim: Claim,
+    freeze: bool = False,
+) -> Job:
+    """Return the job that copies the query's rows into a staging table. ``typed`` and ``freeze``: see `Job`."""
     options: dict[str, Any] = {
         "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
         "no_progress_timeout": plan.no_progress_timeout,
@@ -71,6 +80,8 @@ def build_job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Col
         table=table,
         columns=tuple(columns),
         typed=typed,
+        clear=freeze,
+        freeze=freeze,
         claim=claim,
         options=options,
     )

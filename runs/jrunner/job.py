@@ -24,7 +24,8 @@ BATCH_BYTES = 8 * 1024 * 1024
 class Job:
     """Rows of ``query``, matched by position to ``columns`` of the existing ``table``; see `from_json` for the options.
 
-    With ``claim`` rows are written only while the run holds the claim on the table. ``clear`` empties it first.
+    With ``claim`` rows are written only while the run holds the claim on the table. ``clear`` empties it first;
+    ``freeze``: see `WriteTarget`.
     ``typed`` means that the columns have the types of the query's result and of the table, as both systems spell them.
     """
 
@@ -34,6 +35,7 @@ class Job:
     table: TableName
     columns: tuple[Column, ...]
     clear: bool = False
+    freeze: bool = False
     trim: bool = False
     typed: bool = False
     claim: Claim | None = None
@@ -58,6 +60,7 @@ class Job:
                 table=TableName(data["table"].get("schema", ""), data["table"]["table"]),
                 columns=tuple(_column(column) for column in data["columns"]),
                 clear=bool(data.get("clear", False)),
+                freeze=bool(data.get("freeze", False)),
                 trim=bool(data.get("trim", False)),
                 typed=bool(data.get("typed", False)),
                 claim=Claim.from_json(data["claim"]) if data.get("claim") else None,
@@ -81,6 +84,7 @@ class Job:
             "table": {"schema": self.table.schema, "table": self.table.table},
             "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in self.columns],
             "clear": self.clear,
+            "freeze": self.freeze,
             "trim": self.trim,
             "typed": self.typed,
             "claim": self.claim.as_json() if self.claim else None,
@@ -92,7 +96,12 @@ class Job:
     def target(self) -> WriteTarget:
         """What the rows are written to."""
         return WriteTarget(
-            parameters=self.destination, table=self.table, columns=self.columns, clear=self.clear, claim=self.claim
+            parameters=self.destination,
+            table=self.table,
+            columns=self.columns,
+            clear=self.clear,
+            freeze=self.freeze,
+            claim=self.claim,
         )
 
     @property

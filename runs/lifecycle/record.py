@@ -130,8 +130,8 @@ class Recorder:
                 if step != _HOOKS:
                     self.log(f"{step} done in {seconds:.3f} s")
                 self._row.write()
-            case events.RouteChosen(route, why):
-                self.log(f"route {route}: {why}")
+            case events.RouteChosen() | events.MethodChosen():
+                self.log(_choice(event))
             case events.TransferProgress(rows, size):
                 self._row.set(bytes=size, **({} if rows is None else {"read": rows}))
                 self._row.write_progress()
@@ -181,9 +181,15 @@ class Recorder:
             self._row.set(unfinished=unfinished_steps.left_after(event, self.run.unfinished))
             self._row.write()
 
-    def _log_transaction(self, transaction: Sequence[events.MergeSqlBuilt | events.Warned]) -> None:
+    def _log_transaction(self, transaction: Sequence[events.TransactionEvent]) -> None:
         for event in transaction:
-            self.log(f"merge:\n{event.sql}" if isinstance(event, events.MergeSqlBuilt) else f"warning: {event.message}")
+            match event:
+                case events.MergeSqlBuilt(sql):
+                    self.log(f"merge:\n{sql}")
+                case events.Warned(message):
+                    self.log(f"warning: {message}")
+                case _:
+                    self.log(_choice(event))
 
     def _set_statements_and_warnings(self) -> None:
         """Set the fields that differ."""
@@ -240,6 +246,12 @@ class Recorder:
         self.log(f"{failed} failed: {failed.code}: {message}")
         self.log(f"next {what} in {failed.wait:.1f} s")
         self._row.write()
+
+
+def _choice(event: events.RouteChosen | events.MethodChosen) -> str:
+    """Return the line of the log about a choice and its reason."""
+    chosen = f"route {event.route}" if isinstance(event, events.RouteChosen) else f"publish method {event.method}"
+    return f"{chosen}: {event.why}" if event.why else chosen
 
 
 def _status_after(failure: PipekitError) -> Status:

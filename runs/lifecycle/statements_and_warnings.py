@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from runs.engine.events import MergeSqlBuilt, TransactionEvents, Warned
+from runs.engine.events import MergeSqlBuilt, MethodChosen, TransactionEvent, TransactionEvents, Warned
 
 
 class StatementsAndWarnings:
@@ -39,13 +39,15 @@ class StatementsAndWarnings:
         else:
             self._warnings.append(self._storable(event.message))
 
-    def add_unconfirmed(self, transaction: Iterable[MergeSqlBuilt | Warned]) -> None:
+    def add_unconfirmed(self, transaction: Iterable[TransactionEvent]) -> None:
         """Add a transaction of which it is not known whether it was committed; one before it was not."""
         self._unconfirmed = list(transaction)
 
     def settle(self, *, is_committed: bool) -> None:
         """Keep or drop the unconfirmed transaction; what was executed before it stays."""
         for event in self._unconfirmed:
+            if isinstance(event, MethodChosen):
+                continue
             if is_committed or (isinstance(event, MergeSqlBuilt) and event.is_committed):
                 self.add(event)
         self._unconfirmed = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connections.sdk.errors import DuplicateKeys
-from runs.engine.plan import Strategy
+from runs.engine.plan import FullPublish, Strategy
 from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -40,7 +40,7 @@ def test_full_replaces_the_destination_with_the_rows_of_the_source(orders: Bench
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize("by_delete", [True, False])
 def test_full_has_the_same_result_by_truncate_and_by_delete(orders: Bench, by_delete: bool) -> None:
-    plan = orders.plan(ORDERS, delete_instead_of_truncate=by_delete)
+    plan = orders.plan(ORDERS, full_publish=FullPublish.DELETE if by_delete else FullPublish.AUTO)
     orders.run(plan)
     assert orders.run(plan).counts == (3, 0, 3)
     assert keys(orders) == [1, 2, 3]

@@ -95,7 +95,13 @@ class ClickhouseDialect(PublishingDialect):
         # no sorting key, because it must not be NULL and cannot be changed later
         return super().create_table(table, columns, collations=collations) + " ENGINE = MergeTree ORDER BY tuple()"
 
-    def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
+    def create_unique(
+        self, table: TableName, columns: Names, *, version: int = 0, named_for: TableName | None = None
+    ) -> str:
+        return ""
+
+    def create_index(self, table: TableName, column: str, *, named_for: TableName | None = None) -> str:
+        # each part has its minimum and maximum
         return ""
 
     def maximum(self, table: TableName, column: str) -> str:

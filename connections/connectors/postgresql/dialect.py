@@ -16,6 +16,7 @@ from connections.sdk.types import DataType, Kind
 
 # first key of the advisory lock that publishes of the same table take
 PUBLISHING = 1886415723
+_NULLS_NOT_DISTINCT_SINCE = 150000
 
 
 class PostgresqlDialect(PublishingDialect):
@@ -30,6 +31,7 @@ class PostgresqlDialect(PublishingDialect):
     placeholder = "%s"
     folds_to = "lower"
     default_schema = "public"
+    has_unlogged = True
     row_ids = ("ctid",)
     system_columns = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
@@ -56,10 +58,15 @@ class PostgresqlDialect(PublishingDialect):
         text = super().create_table(table, columns, collations=collations)
         return text.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if scratch else text
 
-    def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
+    def create_unique(
+        self, table: TableName, columns: Names, *, version: int = 0, named_for: TableName | None = None
+    ) -> str:
         # before version 15 NULLs in an index are never equal; keys with NULLs then need the slower null-safe statements
-        nulls = " NULLS NOT DISTINCT" if version >= 150000 else ""
-        return super().create_unique(table, columns) + nulls
+        nulls = " NULLS NOT DISTINCT" if self.unique_includes_null(version) else ""
+        return super().create_unique(table, columns, named_for=named_for) + nulls
+
+    def unique_includes_null(self, version: int) -> bool:
+        return version >= _NULLS_NOT_DISTINCT_SINCE
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
         return (
@@ -104,6 +111,11 @@ class PostgresqlDialect(PublishingDialect):
 
     def analyze(self, table: TableName) -> str:
         return f"ANALYZE {self.qualified(table)}"
+
+    def rows_by_statistics(self, table: TableName) -> str:
+        # before version 14 it is 0 for a table without statistics
+        name = self.string(self.qualified(table))
+        return f"SELECT CASE reltuples WHEN 0 THEN -1 ELSE reltuples END FROM pg_class WHERE oid = to_regclass({name})"
 
     def row_text(self, columns: Names, prefix: str) -> str:
         # the text of a record quotes values and distinguishes NULL from ''; columns may have different collations

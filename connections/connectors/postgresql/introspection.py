@@ -72,7 +72,7 @@ def _column(name: str, native: str, typtype: str, base: str | None, built_in: bo
     return ColumnInfo(name=name, native_type=native, data_type=parse(native))
 
 
-def _in_catalogue(session: Session, table: TableName) -> tuple[str, str]:
+def in_catalogue(session: Session, table: TableName) -> tuple[str, str]:
     """Return schema and name of the table that the server means; the schema is empty if it would refuse the name."""
     if table.schema:
         return table.schema, table.table
@@ -81,12 +81,12 @@ def _in_catalogue(session: Session, table: TableName) -> tuple[str, str]:
 
 
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
-    name = _in_catalogue(session, table)
+    name = in_catalogue(session, table)
     rows = session.fetch(_query("describe_table"), name)
     if not rows:
         return None
     keys = session.fetch(_query("unique_keys"), name)
-    kind, may_fill, updatable = rows[0][-3:]
+    unlogged, kind, may_fill, updatable = rows[0][-4:]
     return TableInfo(
         name=TableName(*name),
         columns=tuple(
@@ -106,6 +106,7 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
         kind=_KINDS[kind],
         accepts=_accepted(kind, updatable),
         may_fill=may_fill,
+        unlogged=unlogged,
     )
 
 
@@ -120,7 +121,7 @@ def _accepted(kind: str, updatable: int | None) -> frozenset[str]:
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    rows = session.fetch(_query("foreign_keys"), _in_catalogue(session, table))
+    rows = session.fetch(_query("foreign_keys"), in_catalogue(session, table))
     return tuple(
         ForeignKey(
             constraint=name,
@@ -139,12 +140,12 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
 
 
 def conflicting_object(session: Session, table: TableName) -> str:
-    rows = session.fetch(_query("conflicting_object"), _in_catalogue(session, table) * 2)
+    rows = session.fetch(_query("conflicting_object"), in_catalogue(session, table) * 2)
     return _OCCUPANTS.get(rows[0][0], "object") if rows else ""
 
 
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
-    own = _in_catalogue(session, table)
+    own = in_catalogue(session, table)
     bare = tuple(map(bare_name, own))
     rows = session.fetch(_query("similar_tables"), bare)
     similar = [TableName(*row) for row in rows if row != own and tuple(map(bare_name, row)) == bare]
@@ -158,7 +159,7 @@ def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
 
 
 def may_change_written_rows(session: Session, table: TableName) -> bool:
-    return bool(session.fetch(_query("may_change_written_rows"), _in_catalogue(session, table))[0][0])
+    return bool(session.fetch(_query("may_change_written_rows"), in_catalogue(session, table))[0][0])
 
 
 def has_schema(session: Session, schema: str) -> bool:

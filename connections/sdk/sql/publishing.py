@@ -19,10 +19,10 @@ from connections.sdk.sql.strategies import StrategyDialect
 NO_COLLATIONS: Mapping[str, str] = MappingProxyType({})
 
 
-def index_name(table: TableName, columns: Names) -> str:
-    """Return the name of the key index: at most 63 bytes, with a checksum that makes truncated names unique."""
+def index_name(table: TableName, columns: Names, *, suffix: str = "key") -> str:
+    """Return the name of an index: at most 63 bytes, with a checksum that makes truncated names unique."""
     checksum = f"{crc32(repr((table, columns)).encode()):08x}"
-    return f"pipekit_{table.table.encode()[:40].decode(errors='ignore')}_{checksum}_key"
+    return f"pipekit_{table.table.encode()[:40].decode(errors='ignore')}_{checksum}_{suffix}"
 
 
 def _collate(collation: str) -> str:
@@ -40,6 +40,8 @@ class PublishingDialect(StrategyDialect):
     has_on_conflict = True
     # False if UPDATE may delete and re-insert a row, which a foreign key of another table would prevent
     updates_in_place = True
+    # tables can be UNLOGGED, as staging tables then are
+    has_unlogged = False
     staging_schema = "pipekit_staging"
 
     def staging_table(self, module: str) -> TableName:
@@ -79,10 +81,24 @@ class PublishingDialect(StrategyDialect):
             type_validation.checked(native.removesuffix(" NOT NULL"))
         return native
 
-    def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
-        """Return CREATE UNIQUE INDEX for the merge key; NULLs are equal if the server ``version`` supports it."""
-        name = self.quote(index_name(table, columns))
+    def create_unique(
+        self, table: TableName, columns: Names, *, version: int = 0, named_for: TableName | None = None
+    ) -> str:
+        """Return CREATE UNIQUE INDEX for the merge key; NULLs are equal if the server ``version`` supports it.
+
+        ``named_for`` is the table by which the index is named, if it is not the same.
+        """
+        name = self.quote(index_name(named_for or table, columns))
         return f"CREATE UNIQUE INDEX {name} ON {self.qualified(table)} ({self.columns(columns)})"
+
+    def unique_includes_null(self, version: int) -> bool:
+        """Return whether NULLs are equal in the index of `create_unique`, so that it finds all duplicate keys."""
+        return False
+
+    def create_index(self, table: TableName, column: str, *, named_for: TableName | None = None) -> str:
+        """Return CREATE INDEX for the watermark column; empty if the system finds a maximum quickly without."""
+        name = self.quote(index_name(named_for or table, (column,), suffix="idx"))
+        return f"CREATE INDEX {name} ON {self.qualified(table)} ({self.quote(column)})"
 
     def maximum(self, table: TableName, column: str) -> str:
         """Return a query for MAX(column) as text from which `literal` makes the same value."""
@@ -167,6 +183,10 @@ class PublishingDialect(StrategyDialect):
 
     def analyze(self, table: TableName) -> str:
         """Return the statement that updates the planner's statistics; may be empty."""
+        return ""
+
+    def rows_by_statistics(self, table: TableName) -> str:
+        """Return a query for the table's rows by its statistics, negative if it has none; empty if there is no such."""
         return ""
 
     def lock_rows(self, *, shared: bool = False) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
 from connections.sdk.schema import TableInfo
@@ -43,22 +44,38 @@ def check_keys(dest: Destination, staged: StagedRows) -> bool:
     plan = dest.plan
     if not plan.strategy.traits.needs_key or not plan.merge_key:
         return False
-    duplicates = dest.dialect.duplicate_keys(dest.staging, plan.merge_key)
-    examples = dest.session.fetch(duplicates)
+    examples = _duplicates(dest)
     if examples and plan.keep_latest and plan.watermark:
-        _keep_latest(dest, staged)
-        examples = dest.session.fetch(duplicates)
+        keep_latest(dest, staged)
+        examples = _duplicates(dest)
     if examples:
-        shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
-        raise DuplicateKeys(
-            f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
-            hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
-        )
+        raise _duplicate_keys(plan, examples)
     return bool(dest.fetch_int(dest.dialect.count_null(dest.staging, plan.merge_key)))
 
 
-def _keep_latest(dest: Destination, staged: StagedRows) -> None:
-    """Delete the older rows of each key from staging. Raises CountMismatch unless one row of each key remains."""
+def explain_duplicates(dest: Destination) -> None:
+    """Raise DuplicateKeys with examples if staging has duplicate keys, after a unique index could not be created."""
+    if examples := _duplicates(dest):
+        raise _duplicate_keys(dest.plan, examples)
+
+
+def _duplicates(dest: Destination) -> list[tuple[Any, ...]]:
+    return dest.session.fetch(dest.dialect.duplicate_keys(dest.staging, dest.plan.merge_key))
+
+
+def _duplicate_keys(plan: Plan, examples: Sequence[Sequence[Any]]) -> DuplicateKeys:
+    shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
+    return DuplicateKeys(
+        f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
+        hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
+    )
+
+
+def keep_latest(dest: Destination, staged: StagedRows) -> int:
+    """Delete the older rows of each key from staging; return how many rows remain.
+
+    Raises CountMismatch unless one row of each key remains.
+    """
     plan, dialect = dest.plan, dest.dialect
     keys = dest.fetch_int(dialect.count_keys(dest.staging, plan.merge_key))
     names = tuple(column.dest_name for column in staged.columns)
@@ -69,6 +86,7 @@ def _keep_latest(dest: Destination, staged: StagedRows) -> None:
             hint="This is a bug in Pipekit: report it with the table's definition and the log. Until it is fixed, "
             "make the key unique in the source query.",
         )
+    return keys
 
 
 def check_numbered(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:

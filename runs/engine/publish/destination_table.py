@@ -10,6 +10,7 @@ from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys, missing_table
+from runs.engine.publish.method import PublishMethod
 
 _ADVICE = {
     "materialized view": "Choose a table as dest_table; a hook can then run REFRESH MATERIALIZED VIEW.",
@@ -17,8 +18,8 @@ _ADVICE = {
 }
 
 
-def check(dest: Destination, table: TableInfo | None) -> list[str]:
-    """Check the existing table, or the name of a new one; return warnings.
+def check(dest: Destination, table: TableInfo | None, method: PublishMethod) -> list[str]:
+    """Check the existing table for the method by which it is filled, or the name of a new one; return warnings.
 
     Raises ConfigurationInvalid for a table that cannot be written, QueryInvalid for one that cannot be truncated,
     Refused for one that earlier runs did not fill, or when a new table would have nearly the same name as another.
@@ -26,8 +27,8 @@ def check(dest: Destination, table: TableInfo | None) -> list[str]:
     if table is None:
         return [*_check_new(dest), *missing_table.warnings(dest)]
     warnings = _check_former(dest, table)
-    _check_kind(dest, table)
-    if _empties_by_truncate(dest):
+    _check_kind(dest, table, method)
+    if method is PublishMethod.TRUNCATE and dest.dialect.truncates:
         foreign_keys.check_truncate(dest)
     return warnings
 
@@ -49,13 +50,8 @@ def _check_former(dest: Destination, table: TableInfo) -> list[str]:
     )
 
 
-def _empties_by_truncate(dest: Destination) -> bool:
-    plan = dest.plan
-    return plan.strategy.traits.replaces_all and not plan.delete_instead_of_truncate and dest.dialect.truncates
-
-
-def _check_kind(dest: Destination, table: TableInfo) -> None:
-    needed = _needed(dest)
+def _check_kind(dest: Destination, table: TableInfo, method: PublishMethod) -> None:
+    needed = _needed(dest, method)
     missing = [word for word in ("insert", "update", "delete") if word in needed - table.accepts]
     if missing:
         words = " and ".join(word.upper() for word in missing)
@@ -70,10 +66,10 @@ def _check_kind(dest: Destination, table: TableInfo) -> None:
         )
 
 
-def _needed(dest: Destination) -> frozenset[str]:
+def _needed(dest: Destination, method: PublishMethod) -> frozenset[str]:
     plan, traits, needed = dest.plan, dest.plan.strategy.traits, {"insert"}
     if traits.replaces_all:
-        needed.add("truncate" if _empties_by_truncate(dest) else "delete")
+        needed.add("truncate" if method is PublishMethod.TRUNCATE and dest.dialect.truncates else "delete")
     elif plan.supports_deletes:
         needed |= {"update"} if traits.updates_matches else set()
         needed |= {"delete"} if traits.replaces_matches or plan.key_sync else set()

@@ -52,12 +52,16 @@ def referencing(dest: Destination) -> tuple[ForeignKey, ...]:
 
 def check_truncate(dest: Destination) -> None:
     """Raise QueryInvalid when foreign keys of other tables prevent TRUNCATE."""
-    others = [key for key in referencing(dest) if key.enforced and not key.own]
-    if others:
+    if others := preventing_truncate(dest):
         raise QueryInvalid(
-            f"{dest.table} cannot be emptied by TRUNCATE: it is referenced by {_listed(others)}.",
+            f"{dest.table} cannot be emptied by TRUNCATE: it is referenced by {listed(others)}.",
             hint=truncate_hint(others),
         )
+
+
+def preventing_truncate(dest: Destination) -> list[ForeignKey]:
+    """Return the foreign keys of other tables that prevent TRUNCATE, whether or not these have rows."""
+    return [key for key in referencing(dest) if key.enforced and not key.own]
 
 
 def truncate_hint(keys: Sequence[ForeignKey]) -> str:
@@ -127,7 +131,7 @@ def explain_violations(dest: Destination, keys: Sequence[ForeignKey], *, returns
             advice = (
                 _advice(dest, blocking) if returns else f"Delete those rows first{_or_without_key_sync(dest.plan)}."
             )
-            error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"
+            error.hint = f"Rows of {listed(blocking)} reference rows that would be deleted. {advice}"
         raise
 
 
@@ -180,7 +184,7 @@ def _cascades(keys: Sequence[ForeignKey]) -> str:
     return " and ".join(f"{CASCADES[key.on_delete]} rows of {key.table}" for key in keys)
 
 
-def _listed(keys: Sequence[ForeignKey]) -> str:
+def listed(keys: Sequence[ForeignKey]) -> str:
     return ", ".join(map(str, keys))
 
 

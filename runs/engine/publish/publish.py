@@ -10,30 +10,43 @@ The transaction, in order:
 6. Check what triggers did, and that all rows arrived.
 7. Write the commit record; COMMIT.
 
-`publish_transaction` executes 1, 2 and 7.
+`publish_transaction` executes 1, 2 and 7. If staging takes the place of the table (see `exchange`), it is counted, and
+the statements of the exchange stand for 4 to 6, which only concern rows that are copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
-from connections.sdk.errors import InvalidValue, PipekitError
-from connections.sdk.schema import TableInfo
+from connections.sdk.errors import ConfigurationError, DiskFull, InvalidValue, PipekitError
+from connections.sdk.schema import TableInfo, TableName
 from connections.sdk.sql.foreign_keys import ForeignKey
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, Published, TransactionEvents, Unconfirmed, Warned
+from runs.engine.events import (
+    Event,
+    MergeSqlBuilt,
+    MethodChosen,
+    Published,
+    TransactionEvents,
+    Unconfirmed,
+    Warned,
+)
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import (
     destination_shape,
     destination_table,
+    exchange,
     foreign_keys,
     safety_limits,
     side_effects,
     unfilled_columns,
 )
+from runs.engine.publish.after_commit import after_commit
 from runs.engine.publish.checks import check_arrived, check_complete, check_deleted, check_keys, check_numbered
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
+from runs.engine.publish.method import PublishMethod
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.statements import publish_statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
@@ -47,37 +60,55 @@ from runs.engine.watermarks.warnings import (
 
 
 def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
-    """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged."""
+    """Publish the staged rows, yielding events, among them Published. An error leaves the table unchanged.
+
+    What follows the commit, such as updating the planner's statistics, cannot fail: its errors are warnings.
+    """
     # yielded only after COMMIT, so that the caller cannot keep the transaction open
     events: TransactionEvents = []
     try:
         with Destination.open(plan) as dest:
             if sql := dest.create_schema(dest.table.schema):
                 events.append(MergeSqlBuilt(f"{sql};", is_committed=True))
-            _analyze(dest)
+            staged, prepared = _prepare(dest, staged, events)
             watermark_counts = count_before_transaction(dest, staged.columns)
             with publish_transaction(dest, CommitKind.PUBLISH) as commit:
                 if commit.published is None:
-                    commit.published = _PublishTransaction(dest, staged, watermark_counts, events).apply()
+                    transaction = _PublishTransaction(dest, staged, watermark_counts, events)
+                    commit.published = transaction.apply(prepared)
+            if not commit.result.recovered:
+                point("publish.after_commit")
+            # none if an earlier attempt has executed the transaction
+            yield from events
+            yield commit.result
+            if not commit.result.recovered:
+                yield from map(Warned, after_commit(dest, staged, transaction.method, commit.result))
     except CommitUnknown:
         yield Unconfirmed(tuple(events))
         raise
     except PipekitError:
         yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
-    published = commit.result
-    if not published.recovered:
-        point("publish.after_commit")
-    # none if an earlier attempt has executed the transaction
-    yield from events
-    yield published
 
 
-def _analyze(dest: Destination) -> None:
-    """Update the planner's statistics of staging, except for a full refresh, which has no joins."""
+def _prepare(dest: Destination, staged: StagedRows, events: TransactionEvents) -> tuple[StagedRows, tuple[str, ...]]:
+    """Make staging ready to be published; return what it then has, and the statements that made it."""
+    if staged.method.exchanges:
+        try:
+            staged, completed = exchange.complete(dest, staged)
+        except (ConfigurationError, DiskFull) as error:
+            # of a table in its place; without it the run fails only if it cannot copy rows either
+            table = dest.describe(dest.table)
+            chosen = exchange.chosen_instead(dest, table, (f"staging could not be completed: {error.message}",))
+            staged = replace(staged, method=chosen)
+            events.append(MethodChosen(chosen.method, chosen.why))
+        else:
+            return staged, (*staged.created, *completed)
     sql = dest.dialect.analyze(dest.staging)
+    # a full refresh has no joins
     if sql and not dest.plan.strategy.traits.replaces_all:
         dest.session.execute(sql)
+    return staged, ()
 
 
 class _PublishTransaction:
@@ -88,6 +119,7 @@ class _PublishTransaction:
     ) -> None:
         self.dest, self.plan, self.staged, self.events = dest, dest.plan, staged, events
         self.watermark_counts = watermark_counts
+        self.method = staged.method.method
         self.is_full = dest.plan.strategy.traits.replaces_all
         # the destination table as it is now, None if this run creates it
         self.table: TableInfo | None = None
@@ -97,9 +129,14 @@ class _PublishTransaction:
         self.before = 0
         self.null_keys = self.may_change_written_rows = False
 
-    def apply(self) -> Published:
-        """Execute the statements with all checks."""
+    def apply(self, prepared: Sequence[str]) -> Published:
+        """Execute the statements with all checks. ``prepared`` are those that prepared an exchange."""
         self._check_table()
+        if self.method is PublishMethod.EXCHANGE:
+            check_complete(self.dest, self.staged)
+            if not (problems := exchange.problems(self.dest, self.staged, self.table)):
+                return self._exchange(prepared)
+            self._copy_instead(problems)
         self._check_staging()
         references, orphaned = self._check_references()
         self._warn(unfilled_columns.check_full(self.dest, self.table, self.filled, emptied=False))
@@ -107,6 +144,33 @@ class _PublishTransaction:
         self._warn(orphaned.warnings())
         self._check_result(counts)
         return self._published(counts)
+
+    def _copy_instead(self, problems: tuple[str, ...]) -> None:
+        chosen = exchange.chosen_instead(self.dest, self.table, problems)
+        self.method = chosen.method
+        self.events.append(MethodChosen(chosen.method, chosen.why))
+
+    def _exchange(self, prepared: Sequence[str]) -> Published:
+        """Let staging take the place of the table, which is locked and equal to it but for the rows."""
+        dest, staged = self.dest, self.staged
+        self._warn_of_watermarks()
+        self._warn(unfilled_columns.check_full(dest, self.table, self.filled, emptied=False))
+        watermark = self._highest(dest.staging)
+        statements = exchange.statements(dest, self.table)
+        self.events.append(MergeSqlBuilt(";\n\n".join([*prepared, *statements]) + ";"))
+        for sql in statements:
+            dest.session.execute(sql)
+            point("publish.between_statements")
+        exchange.record(dest, staged, self.table)
+        return self._with_warnings(
+            Published(
+                inserted=staged.rows,
+                updated=0,
+                deleted=self.replaced,
+                watermark_column=self.plan.watermark,
+                watermark=watermark,
+            )
+        )
 
     def _warn(self, texts: Sequence[str]) -> None:
         self.events += map(Warned, texts)
@@ -132,6 +196,9 @@ class _PublishTransaction:
             check_complete(self.dest, self.staged)
         check_numbered(self.dest, self.staged, self.table)
         self.null_keys = check_keys(self.dest, self.staged)
+        self._warn_of_watermarks()
+
+    def _warn_of_watermarks(self) -> None:
         if self.watermark_counts is None:
             self.watermark_counts = count_watermarks(self.dest, self.staged.columns)
         self._warn(list(staged_warnings(self.plan, self.watermark_counts)))
@@ -152,7 +219,12 @@ class _PublishTransaction:
         self.may_change_written_rows = side_effects.may_occur(dest, self.table)
         self.before = dest.count(dest.table) if self.may_change_written_rows and not self.is_full else self.replaced
         inputs = strategy_input(
-            dest, columns, self.table, null_keys=self.null_keys, may_change_written_rows=self.may_change_written_rows
+            dest,
+            columns,
+            self.table,
+            null_keys=self.null_keys,
+            truncate=self.method is not PublishMethod.DELETE,
+            may_change_written_rows=self.may_change_written_rows,
         )
         built = publish_statements(dest, columns, self.table, inputs)
         self.events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in built) + ";"))
@@ -199,21 +271,30 @@ class _PublishTransaction:
     def _published(self, counts: dict[RowCount, int]) -> Published:
         dest, plan = self.dest, self.plan
         matched = counts.get(RowCount.MATCHED, 0) + counts.get(RowCount.REPLACED, 0)
-        watermark = (
-            dest.session.fetch(dest.dialect.maximum(dest.table, plan.watermark))[0][0] if plan.watermark else None
-        )
         if plan.repair is not None and not plan.repair.rewrites:
             # existing rows were not changed
             matched = 0
         insert_only = not plan.supports_deletes and plan.strategy.traits.needs_key
         new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
-        assert self.watermark_counts is not None
-        self._warn(list(published_warnings(dest, self.staged.columns, self.watermark_counts, watermark)))
-        return Published(
-            inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
-            # an insert-only system merges rows itself, later, and does not report how many
-            updated=None if insert_only else matched,
-            deleted=self.replaced,
-            watermark_column=plan.watermark,
-            watermark=watermark,
+        return self._with_warnings(
+            Published(
+                inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
+                # an insert-only system merges rows itself, later, and does not report how many
+                updated=None if insert_only else matched,
+                deleted=self.replaced,
+                watermark_column=plan.watermark,
+                watermark=self._highest(dest.table),
+            )
         )
+
+    def _highest(self, table: TableName) -> str | None:
+        """Return the highest watermark of the table as text, None without a watermark."""
+        if not self.plan.watermark:
+            return None
+        value: str | None = self.dest.session.fetch(self.dest.dialect.maximum(table, self.plan.watermark))[0][0]
+        return value
+
+    def _with_warnings(self, published: Published) -> Published:
+        assert self.watermark_counts is not None
+        self._warn(list(published_warnings(self.dest, self.staged.columns, self.watermark_counts, published.watermark)))
+        return published

@@ -1,21 +1,24 @@
 """Step two, stage: prepares the staging table, empty and with the destination's column types.
 
-`pipekit_staging.{module}` remains after the run, for debugging; the next run empties it.
+`pipekit_staging.{module}` remains after the run, for debugging; the next run empties it. If it is to take the place of
+the destination table, it is its twin, or for a new table what that will be.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 
-from connections.sdk.errors import DiskFull, TableMissing
+from connections.sdk.errors import ConfigurationError, DiskFull, TableMissing
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo, TableName
 from connections.sdk.types import DataType, Kind
 from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.faults import point
+from runs.engine.publish import exchange_record
+from runs.engine.publish.method import ChosenMethod, PublishMethod, exchange_of, without_exchange
 
 _SIZES = re.compile(r"\(([^)]*)\)")
 # kinds whose types are the same only if their names are
@@ -30,19 +33,64 @@ class StagedRows:
     rows: int
     # the kind of the destination table when the rows were staged, empty if there was none
     table_kind: str = ""
+    method: ChosenMethod = field(default_factory=lambda: ChosenMethod(method=PublishMethod.MERGE))
+    # the statements that created the table, if it is to take the place of the destination table
+    created: tuple[str, ...] = ()
 
 
-def prepare(dest: Destination, columns: Sequence[Column]) -> bool:
-    """Claim the module's staging table for this run and make it empty, with the given columns; see `make_empty`."""
+def claim(dest: Destination) -> None:
+    """Claim the module's staging table for this run."""
     create_control_tables(dest)
     control_tables.take_claim(dest.session, dest.dialect, dest.plan)
     point("stage.claimed")
-    return make_empty(dest, dest.staging, columns)
+
+
+def prepare(
+    dest: Destination, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod
+) -> tuple[ChosenMethod, tuple[str, ...], bool]:
+    """Make the module's staging table empty, with the given columns, or create it anew for an exchange.
+
+    Return the method, which is another one if no twin of the table can be created; the statements that created the
+    table for an exchange; and whether the table has exactly the types of the columns (see `make_empty`).
+    """
+    if exchange_of(dest) is not None:
+        exchange_record.delete(dest)
+    if method.exchanges:
+        try:
+            return method, _create(dest, columns, table), _has_types(table, columns)
+        except ConfigurationError as error:
+            if table is None:
+                raise
+            reason = f"no table like it could be created: {error.message}"
+            method = without_exchange(dest, table, (reason,))
+    return method, (), make_empty(dest, dest.staging, columns)
+
+
+def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | None) -> tuple[str, ...]:
+    """Create the staging table as the new table, or as the twin of the existing one; return the statements."""
+    exchange, staging = exchange_of(dest), dest.staging
+    assert exchange is not None
+    if table is None:
+        pairs = [(column.dest_name, column.dest_type) for column in columns]
+        statements: tuple[str, ...] = (dest.dialect.create_table(staging, pairs),)
+    else:
+        statements = exchange.create(dest.session, dest.table, staging)
+    # in a transaction of its own: its disk space is free before rows are copied
+    dest.session.execute(dest.dialect.drop_table(staging))
+    with dest.session.transaction():
+        for sql in statements:
+            dest.session.execute(sql)
+    return statements
+
+
+def _has_types(table: TableInfo | None, columns: Sequence[Column]) -> bool:
+    infos = [table.column(column.dest_name) for column in columns] if table else []
+    return all(info and info.native_type == column.dest_type for info, column in zip(infos, columns, strict=False))
 
 
 def create_control_tables(dest: Destination) -> None:
-    """Create the tables of commit records and claims if they are missing; safe for concurrent first runs."""
-    definitions = control_tables.definitions(dest.dialect)
+    """Create the control tables that are missing; safe for concurrent first runs."""
+    definitions = control_tables.definitions(dest.dialect, exchanges=exchange_of(dest) is not None)
     if _exist(dest, [table for table, _ in definitions]):
         return
     dest.create_schema(dest.dialect.staging_schema)
@@ -79,7 +127,9 @@ def _empty(dest: Destination, table: TableName, columns: Sequence[Column]) -> bo
     session, dialect = dest.session, dest.dialect
     with session.transaction():
         existing = dest.describe(table)
-        if existing is not None and _has_shape(dest, existing, columns):
+        # a former table is logged, and has indexes and constraints
+        may_remain = existing is not None and existing.unlogged == dest.dialect.has_unlogged
+        if existing is not None and may_remain and _has_shape(dest, existing, columns):
             session.execute(dialect.empty_table(table))
             return [info.native_type for info in existing.columns] == [column.dest_type for column in columns]
         session.execute(dialect.drop_table(table))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connections.sdk.schema import Column, TableInfo
+from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.destination import Destination
 from runs.engine.publish import destination_table
 from runs.engine.strategies import STRATEGIES
@@ -17,6 +17,7 @@ def strategy_input(
     table: TableInfo | None,
     *,
     null_keys: bool,
+    truncate: bool = True,
     may_change_written_rows: bool = False,
 ) -> StrategyInput:
     """Return the input of the strategy."""
@@ -36,7 +37,7 @@ def strategy_input(
         null_keys=null_keys,
         supports_deletes=plan.supports_deletes,
         rewrites=plan.repair is None or plan.repair.rewrites,
-        truncate=not plan.delete_instead_of_truncate,
+        truncate=truncate,
         may_change_written_rows=may_change_written_rows,
     )
 
@@ -44,9 +45,11 @@ def strategy_input(
 def publish_statements(
     dest: Destination, columns: Sequence[Column], table: TableInfo | None, inputs: StrategyInput
 ) -> list[Statement]:
-    """Return the strategy's statements, preceded and followed by those that create a new table and its key."""
+    """Return the strategy's statements, preceded and followed by those that create a new table and its indexes."""
     of_strategy = STRATEGIES[dest.plan.strategy](inputs)
-    return of_strategy if table is not None else [_create_table(dest, columns), *of_strategy, *_create_key(dest)]
+    if table is not None:
+        return of_strategy
+    return [_create_table(dest, columns), *of_strategy, *map(Statement, create_indexes(dest, dest.table))]
 
 
 def _create_table(dest: Destination, columns: Sequence[Column]) -> Statement:
@@ -54,10 +57,19 @@ def _create_table(dest: Destination, columns: Sequence[Column]) -> Statement:
     return Statement(dest.dialect.create_table(dest.table, pairs))
 
 
-def _create_key(dest: Destination) -> list[Statement]:
-    """Return the statement for the unique key of a new table; creating it after the load is a quarter faster."""
-    plan = dest.plan
-    if not plan.strategy.traits.needs_key or not plan.supports_deletes:
-        return []
-    sql = dest.dialect.create_unique(dest.table, plan.merge_key, version=dest.session.server_version)
-    return [Statement(sql)] if sql else []
+def create_indexes(dest: Destination, table: TableName) -> list[str]:
+    """Return the statements that index a filled table, which is or becomes the new destination table.
+
+    These are the unique key, which takes a quarter less time after the load, and an index on the watermark.
+    """
+    plan, dialect = dest.plan, dest.dialect
+    named_for = {} if table == dest.table else {"named_for": dest.table}
+    statements, has_key = [], False
+    if plan.strategy.traits.needs_key and plan.supports_deletes:
+        sql = dialect.create_unique(table, plan.merge_key, version=dest.session.server_version, **named_for)
+        statements, has_key = [sql] if sql else [], bool(sql)
+    # the first column of the key has an index already
+    is_indexed = has_key and plan.merge_key[0] == plan.watermark
+    if plan.watermark and plan.index_watermark and not is_indexed:
+        statements += filter(None, [dialect.create_index(table, plan.watermark, **named_for)])
+    return statements

@@ -14,6 +14,8 @@ from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.types import NUMERIC_KINDS, Kind
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
+from runs.engine.publish import exchange_record
+from runs.engine.publish.method import exchange_of
 
 # a literal as catalogues show defaults: 7, 'new'::text, CAST('f' AS BOOLEAN)
 _LITERAL = r"(?:'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?|true|false)"
@@ -48,11 +50,18 @@ def warnings(dest: Destination, table: TableInfo | None, columns: Sequence[Colum
         return []
     texts = []
     names = {column.dest_name for column in columns}
-    last_staging = dest.describe(dest.staging)
-    dropped = [info.name for info in (last_staging.columns if last_staging else ()) if info.name not in names]
+    dropped = [name for name in _filled_by_last_run(dest) if name not in names]
     if dropped := [name for name in dropped if table.column(name)]:
         texts.append(f"The destination has columns that the query no longer fills: {', '.join(dropped)}.")
     return texts + reset_by_incremental(dest.plan, table, columns)
+
+
+def _filled_by_last_run(dest: Destination) -> Sequence[str]:
+    """Return the columns of the module's last staging table, or of its last exchange."""
+    if exchange_of(dest) is not None and (record := exchange_record.find(dest)):
+        return record.columns
+    last_staging = dest.describe(dest.staging)
+    return [info.name for info in last_staging.columns] if last_staging else ()
 
 
 def reset_by_incremental(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:

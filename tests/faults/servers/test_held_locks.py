@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from connections.sdk.errors import PipekitError
 from runs.engine import retry
 from runs.engine.events import AttemptFailed, Event, Published, StepStarted
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import FullPublish, Plan, Strategy
 from tests.faults.changing_source import Generator, digest, stored_rows, table_bytes
 from tests.harness.bench import Bench, retry_policy
 
@@ -120,7 +120,7 @@ def test_a_reader_blocks_a_truncate_and_is_named_but_does_not_block_a_delete(gen
         message = check_lock_timeouts(*run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS)))
         assert f"process {reader.info.backend_pid} ({HOLDER}" in message
         assert "AccessShareLock" in message
-        _, error = run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS, delete_instead_of_truncate=True))
+        _, error = run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS, full_publish=FullPublish.DELETE))
         assert error is None
     assert digest(stored_rows(generator.bench)) == digest(generator.expected())
 

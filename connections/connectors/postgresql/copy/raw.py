@@ -128,6 +128,7 @@ class _Pipe:
                 schema_name=self.job.target.table.schema or None,
                 columns=[column.dest_name for column in self.job.target.columns],
                 format="binary",
+                freeze=self.job.target.freeze,
                 source=self._blocks(watch),
             )
         return bulk.rows_of(status)

@@ -75,6 +75,7 @@ class _Copy:
                 schema_name=self.target.table.schema or None,
                 columns=[column.dest_name for column in self.columns],
                 format=self.encoding.format,
+                freeze=self.target.freeze,
                 source=self._blocks(status),
             )
         except asyncpg.DataError as error:

@@ -1,7 +1,7 @@
 -- Columns of a table or view by position: name, type, nullability, kind of the type, base type of a domain, comment,
 -- identity (a always, d by default), generated (s stored, v virtual), default or generation expression, the collation
--- if under it different texts can be equal, kind of the relation, whether triggers may set columns of a new row, and
--- what a view or a foreign table accepts (bits of pg_relation_is_updatable).
+-- if under it different texts can be equal, whether the table is unlogged, kind of the relation, whether triggers may set
+-- columns of a new row, and what a view or a foreign table accepts (bits of pg_relation_is_updatable).
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typtype,
        CASE WHEN t.typtype = 'd' THEN (
          WITH RECURSIVE chain (type, modifier, depth) AS (
@@ -21,7 +21,7 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typt
        coalesce((SELECT quote_ident(s.nspname) || '.' || quote_ident(l.collname)
                  FROM pg_collation l JOIN pg_namespace s ON s.oid = l.collnamespace
                  WHERE l.oid = a.attcollation AND to_jsonb(l) ->> 'collisdeterministic' = 'false'), ''),
-       c.relkind::text,
+       c.relpersistence = 'u', c.relkind::text,
        c.relkind NOT IN ('r', 'p') OR c.relhastriggers AND EXISTS (
          SELECT 1 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 4 <> 0
        ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from connections.sdk.errors import CountMismatch, PipekitError, QueryInvalid
-from runs.engine.plan import Strategy
+from runs.engine.plan import FullPublish, Strategy
 from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -114,5 +114,5 @@ def test_a_table_that_cannot_be_truncated_is_filled_by_delete(pg_bench: Bench, d
     with pytest.raises(QueryInvalid) as caught:
         pg_bench.run(pg_bench.plan("SELECT k, v FROM s"))
     assert "full_publish to delete" in caught.value.hint
-    assert pg_bench.run(pg_bench.plan("SELECT k, v FROM s", delete_instead_of_truncate=True)).counts == (2, 0, 0)
+    assert pg_bench.run(pg_bench.plan("SELECT k, v FROM s", full_publish=FullPublish.DELETE)).counts == (2, 0, 0)
     assert pg_bench.rows("SELECT k, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "a")]

@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.errors import Refused
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import FullPublish, Plan, Strategy
 from tests.harness.bench import Bench
 from tests.harness.matrix import first_by_default
 
@@ -53,7 +53,7 @@ def _plan(bench: Bench, strategy: Strategy = Strategy.FULL) -> Plan:
 
 @pytest.mark.parametrize("by_delete", first_by_default([False, True]))
 def test_a_full_refresh_that_would_empty_a_column_is_refused(bench: Bench, by_delete: bool) -> None:
-    plan = replace(_plan(_with_notes(bench)), delete_instead_of_truncate=by_delete)
+    plan = replace(_plan(_with_notes(bench)), full_publish=FullPublish.DELETE if by_delete else FullPublish.AUTO)
     with pytest.raises(Refused, match="does not fill: note") as caught:
         bench.run(plan)
     assert "upsert" in caught.value.hint

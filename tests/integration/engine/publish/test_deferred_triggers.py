@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connections.sdk.errors import CountMismatch, InvalidValue
-from runs.engine.plan import Limits, Plan, Repair, Strategy
+from runs.engine.plan import FullPublish, Limits, Plan, Repair, Strategy
 from tests.harness.bench import Bench
 from tests.harness.matrix import first_by_default
 
@@ -17,7 +17,7 @@ BEFORE = [(1, "old"), (5, "e")]
 METHODS: dict[str, dict[str, Any]] = {
     "upsert": {"strategy": Strategy.UPSERT},
     "truncate": {},
-    "full": {"delete_instead_of_truncate": True},
+    "full": {"full_publish": FullPublish.DELETE},
     "incremental": {"strategy": Strategy.INCREMENTAL},
     "append": {"strategy": Strategy.APPEND},
     "append with a watermark": {"strategy": Strategy.APPEND, "watermark": "k", "overlap": "9"},

@@ -12,7 +12,7 @@ import pytest
 from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.schema import TableName
 from runs.engine import events
-from runs.engine.plan import Limits, Plan, Strategy
+from runs.engine.plan import FullPublish, Limits, Plan, Strategy
 from tests.harness.bench import Bench
 
 pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")]
@@ -65,7 +65,7 @@ def _as_owner(bench: Bench, *statements: str) -> None:
 def _plan(bench: Bench, method: str, **changes: object) -> Plan:
     keyed: dict[str, dict[str, Any]] = {
         # forced, because the query does not fill the column gone
-        "full": {"delete_instead_of_truncate": True, "force": True},
+        "full": {"full_publish": FullPublish.DELETE, "force": True},
         "incremental": {"strategy": Strategy.INCREMENTAL, "merge_key": ("k",)},
         "upsert": {"strategy": Strategy.UPSERT, "merge_key": ("k",)},
         "key_sync": {"strategy": Strategy.UPSERT, "merge_key": ("k",), "key_sync": True},

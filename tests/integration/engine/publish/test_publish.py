@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.errors import CountMismatch, InvalidValue, Lost, Refused
 from connections.sdk.schema import Column
 from runs.engine import events
-from runs.engine.plan import Strategy
+from runs.engine.plan import FullPublish, Strategy
 from runs.engine.publish.commit import find_published
 from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
@@ -36,7 +36,7 @@ def test_a_failed_run_leaves_the_destination_byte_for_byte(numbers: Bench, strat
 
 
 def test_readers_see_either_the_old_or_the_new_table(numbers: Bench) -> None:
-    plan = numbers.plan(QUERY, delete_instead_of_truncate=True)
+    plan = numbers.plan(QUERY, full_publish=FullPublish.DELETE)
     numbers.run(plan)
     counts: set[int] = set()
     stop = threading.Event()
@@ -54,7 +54,7 @@ def test_readers_see_either_the_old_or_the_new_table(numbers: Bench) -> None:
         for size in (200, 150, 300):
             numbers.at_source("DELETE FROM s", f"INSERT INTO s SELECT n, 'v' || n FROM generate_series(1, {size}) n")
             numbers.run(plan)
-        numbers.run(replace(plan, delete_instead_of_truncate=False))
+        numbers.run(replace(plan, full_publish=FullPublish.TRUNCATE))
     finally:
         stop.set()
         reader.join()

@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.errors import CountMismatch, Refused
 from connections.sdk.schema import TableName
-from runs.engine.plan import Limits, Plan, Strategy
+from runs.engine.plan import FullPublish, Limits, Plan, Strategy
 from tests.harness.bench import Bench, fetch
 from tests.harness.matrix import first_by_default
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.matrix, pytest.mark.usefixtures("transfer_in_process")
 BEFORE = [(1, "old"), (5, "e")]
 METHODS: dict[str, dict[str, Any]] = {
     "incremental": {"strategy": Strategy.INCREMENTAL},
-    "full": {"delete_instead_of_truncate": True},
+    "full": {"full_publish": FullPublish.DELETE},
     "upsert": {"strategy": Strategy.UPSERT},
     "truncate": {},
     "append": {"strategy": Strategy.APPEND},

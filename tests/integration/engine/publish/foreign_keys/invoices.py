@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import FullPublish, Plan, Strategy
 from tests.harness.bench import Bench
 
 QUERY = "SELECT id, v FROM s"
@@ -23,4 +23,4 @@ def create_tables(bench: Bench, on_delete: str) -> None:
 
 def plan_for(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
     key = ("id",) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
-    return bench.plan(QUERY, strategy=strategy, merge_key=key, delete_instead_of_truncate=True, **changes)
+    return bench.plan(QUERY, strategy=strategy, merge_key=key, full_publish=FullPublish.DELETE, **changes)

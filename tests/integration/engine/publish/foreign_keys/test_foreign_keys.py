@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
 from connections.sdk.sql.foreign_keys import lock_deleted
 from runs.engine import events
-from runs.engine.plan import Strategy
+from runs.engine.plan import FullPublish, Strategy
 from runs.engine.publish import foreign_keys
 from tests.harness.bench import Bench
 from tests.harness.matrix import first_by_default
@@ -122,7 +122,7 @@ def test_only_rows_that_would_be_replaced_are_counted(pg_bench: Bench) -> None:
 def test_truncate_is_refused_before_the_transfer_with_a_hint_that_delete_would_cascade(pg_bench: Bench) -> None:
     create_tables(pg_bench, "ON DELETE CASCADE")
     with pytest.raises(QueryInvalid, match=r"sync\.t cannot be emptied by TRUNCATE.*sync\.invoice") as caught:
-        pg_bench.run(replace(plan_for(pg_bench, Strategy.FULL), delete_instead_of_truncate=False))
+        pg_bench.run(replace(plan_for(pg_bench, Strategy.FULL), full_publish=FullPublish.TRUNCATE))
     assert "full_publish to delete would delete rows of sync.invoice" in caught.value.hint
     assert not any(isinstance(event, events.Staged) for event in pg_bench.failed.events)
     assert pg_bench.rows(INVOICES) == ALL

@@ -12,7 +12,7 @@ from connections.connectors.sqlite import driver
 from connections.sdk.errors import InvalidValue, Refused
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine.plan import Strategy
+from runs.engine.plan import FullPublish, Strategy
 from tests.harness.bench import Bench
 from tests.integration.engine.publish.foreign_keys.invoices import ALL, INVOICES, create_tables, plan_for
 
@@ -84,7 +84,9 @@ def test_a_table_that_references_itself_can_be_refreshed(pg_bench: Bench) -> Non
         "INSERT INTO sync.t VALUES (1, 'a')",
     )
     for by_delete in (False, True):
-        plan = replace(plan_for(pg_bench, Strategy.FULL), delete_instead_of_truncate=by_delete)
+        plan = replace(
+            plan_for(pg_bench, Strategy.FULL), full_publish=FullPublish.DELETE if by_delete else FullPublish.AUTO
+        )
         assert pg_bench.run(plan).counts == (1, 0, 1)
 
 

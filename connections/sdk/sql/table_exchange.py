@@ -1,0 +1,74 @@
+"""The exchange of a table for another one that was filled beside it, in place of copying the rows.
+
+A connector whose system can rename tables within a transaction offers it by a module ``table_exchange.py`` with the
+functions of `TableExchange`. Without it rows are always copied from staging into the table.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from connections.sdk.protocols import Session
+from connections.sdk.schema import TableName
+
+
+class TableExchange(Protocol):
+    """A connector's ``table_exchange`` module.
+
+    ``table`` is the destination table, ``beside`` the staging table that takes its place. The functions read the
+    catalogue and return statements, which the caller executes in order; none of them writes.
+    """
+
+    def obstacles(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return why the existing table cannot be exchanged without losing anything; empty if it can.
+
+        Each is a phrase about the table, such as "view v depends on it".
+        """
+        ...
+
+    def move_obstacles(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return why ``beside`` cannot become the table, which does not exist."""
+        ...
+
+    def create(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return the statements that create ``beside`` as a twin of the table, empty and ready to be filled."""
+        ...
+
+    def complete(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return the statements that give the filled twin everything that it still lacks, such as indexes."""
+        ...
+
+    def lock(self, table: TableName) -> str:
+        """Return the statement after which no other session reads or changes the table until the transaction ends."""
+        ...
+
+    def differences(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return the parts in which the twin differs from the table, other than in its rows; empty if it is equal."""
+        ...
+
+    def exchange(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return the statements that exchange the tables, whose names and those of their indexes change places."""
+        ...
+
+    def move(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+        """Return the statements that move ``beside`` to the place of the table, which does not exist."""
+        ...
+
+    def release(self, session: Session, beside: TableName) -> tuple[str, ...]:
+        """Return the statements by which the former table, now ``beside``, no longer affects other tables.
+
+        They are executed after the exchange is committed; `complete` reverses them.
+        """
+        ...
+
+    def data_version(self, session: Session, table: TableName, rows: int) -> str:
+        """Return a text about the rows of a table that one transaction has filled; empty if the system cannot tell."""
+        ...
+
+    def has_changed(self, session: Session, table: TableName, data_version: str) -> bool:
+        """Return whether any row was inserted, updated or deleted since `data_version` was called."""
+        ...
+
+    def size(self, session: Session, table: TableName) -> int:
+        """Return the bytes that the table occupies, with its indexes."""
+        ...

@@ -1,0 +1,58 @@
+"""What follows the commit of a publish: the planner's statistics, and what a former table still prevents.
+
+The rows are published, so an error is only a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from connections.sdk.errors import PipekitError
+from runs.engine.destination import Destination
+from runs.engine.events import Published
+from runs.engine.publish.method import PublishMethod, exchange_of
+from runs.engine.publish.staging import StagedRows
+
+# share of a table's rows that a run changes, above which its statistics are updated; as by PostgreSQL's autovacuum
+_BIG_SHARE = 0.1
+_WITH_STATISTICS = frozenset({"table", "partitioned table", ""})
+
+
+def after_commit(dest: Destination, staged: StagedRows, method: PublishMethod, published: Published) -> Iterator[str]:
+    """Execute it, and yield a text for each error."""
+    try:
+        if method is PublishMethod.EXCHANGE:
+            _release_former(dest, staged)
+    except PipekitError as error:
+        yield f"The former table {dest.staging} still has foreign keys, which affect other tables: {error.message}"
+    try:
+        # those of a table in place of another were made before
+        if method is not PublishMethod.EXCHANGE:
+            _update_statistics(dest, method, staged, published)
+    except PipekitError as error:
+        yield f"The planner's statistics of {dest.table} were not updated: {error.message}"
+
+
+def _release_former(dest: Destination, staged: StagedRows) -> None:
+    exchange = exchange_of(dest)
+    if exchange is None or not staged.table_kind or not dest.plan.keep_previous:
+        return
+    for sql in exchange.release(dest.session, dest.staging):
+        dest.session.execute(sql)
+
+
+def _update_statistics(dest: Destination, method: PublishMethod, staged: StagedRows, published: Published) -> None:
+    sql = dest.dialect.analyze(dest.table)
+    if sql and staged.table_kind in _WITH_STATISTICS and _is_big(dest, method, staged, published):
+        dest.session.execute(sql)
+
+
+def _is_big(dest: Destination, method: PublishMethod, staged: StagedRows, published: Published) -> bool:
+    """Return whether the run changed so much of the table that its statistics no longer describe it."""
+    changed = (published.inserted or 0) + (published.updated or 0) + (published.deleted or 0)
+    if method is not PublishMethod.MERGE or not staged.table_kind:
+        return True
+    if not changed or not (query := dest.dialect.rows_by_statistics(dest.table)):
+        return False
+    known = dest.fetch_int(query)
+    return known < 0 or changed > known * _BIG_SHARE
