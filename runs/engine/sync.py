@@ -220,7 +220,14 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
     if chosen.why or plan.strategy.traits.replaces_all:
         yield MethodChosen(chosen.method, chosen.why)
     yield from map(Warned, warnings)
-    staged = StagedRows(columns=columns, rows=0, table_kind=table.kind if table else "", method=chosen, created=created)
+    staged = StagedRows(
+        columns=columns,
+        rows=0,
+        table_kind=table.kind if table else "",
+        method=chosen,
+        created=created,
+        bound=resolved.bound,
+    )
     work = build_job(
         plan,
         query=query,

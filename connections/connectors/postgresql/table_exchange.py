@@ -26,6 +26,8 @@ def obstacles(session: Session, table: TableName, beside: TableName) -> tuple[st
 
 
 def move_obstacles(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+    if not _named(session, table).schema:
+        return ("the search_path has no schema for it",)
     return found.of_move(session, beside)
 
 
@@ -60,9 +62,9 @@ def release(session: Session, beside: TableName) -> tuple[str, ...]:
 
 
 def data_version(session: Session, table: TableName, rows: int) -> str:
-    # the file, which TRUNCATE replaces, and the transaction that has inserted every row; it remains known of frozen rows
+    # the file, which TRUNCATE replaces, and the transaction that inserted all rows, which frozen ones retain
     name = DIALECT.qualified(table)
-    query = f"SELECT pg_relation_filenode(to_regclass(%s)), (SELECT xmin::text FROM {name} LIMIT 1)"
+    query = f"SELECT pg_relation_filenode(to_regclass(%s)), (SELECT xmin::text FROM {_escaped(name)} LIMIT 1)"
     file, transaction = session.fetch(query, (name,))[0]
     return f"{file} {transaction} {rows}"
 
@@ -70,14 +72,20 @@ def data_version(session: Session, table: TableName, rows: int) -> str:
 def has_changed(session: Session, table: TableName, data_version: str) -> bool:
     name = DIALECT.qualified(table)
     file, transaction, rows = data_version.split()
-    query = f"SELECT pg_relation_filenode(to_regclass(%s)), count(*), count(*) FILTER (WHERE xmin = %s) FROM {name}"
-    now = session.fetch(query, (name, transaction if transaction != "None" else "0"))[0]
+    counts = "count(*), count(*) FILTER (WHERE xmin::text = %s)"
+    query = f"SELECT pg_relation_filenode(to_regclass(%s)), {counts} FROM {_escaped(name)}"
+    now = session.fetch(query, (name, transaction))[0]
     return now != (int(file), int(rows), int(rows))
 
 
 def size(session: Session, table: TableName) -> int:
     rows = session.fetch("SELECT pg_total_relation_size(to_regclass(%s))", (DIALECT.qualified(table),))
     return int(rows[0][0] or 0)
+
+
+def _escaped(name: str) -> str:
+    """Return a name as part of a statement with parameters."""
+    return name.replace("%", "%%")
 
 
 def _query(name: str) -> str:

@@ -116,6 +116,11 @@ class PublishingDialect(StrategyDialect):
         """Return a query that fails when MAX() does not accept the type; it reads no table."""
         return f"SELECT MAX(CAST(NULL AS {native}))"
 
+    def reaches(self, table: TableName, column: str, literal: str) -> str:
+        """Return a query whose result is 1 if MAX(column) is not below a literal, else 0."""
+        highest = f"SELECT MAX({self.quote(column)}) AS highest FROM {self.qualified(table)}"
+        return f"SELECT CASE WHEN m.highest >= {literal} THEN 1 ELSE 0 END FROM ({highest}) m"
+
     def count_watermark_values(self, table: TableName, column: str, *, ties: bool, offsets: bool) -> str:
         """Return a query for three counts of rows by their watermark ``column``.
 

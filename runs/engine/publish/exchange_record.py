@@ -1,6 +1,7 @@
-"""The record of a module's last exchange: which columns the run filled, and the version of the rows that it published.
+"""The record of a module's last exchange: which columns the run fills, and the version of the rows that it published.
 
-As long as the record exists, the module's staging table is not one of staged rows: it is the former table, or missing.
+As long as the record exists, the module's staging table is a twin of the destination table, its former table, or
+missing; it is the former table if the record has a version.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def find(dest: Destination) -> ExchangeRecord | None:
     return ExchangeRecord(run=run, columns=tuple(json.loads(columns)), data_version=data_version or "")
 
 
-def write(dest: Destination, *, columns: Sequence[str], data_version: str) -> None:
-    """Write the record of the plan's run; call it inside the publish transaction."""
+def write(dest: Destination, *, columns: Sequence[str], data_version: str = "") -> None:
+    """Write the record of the plan's run; call it inside a transaction."""
     mark = dest.dialect.placeholder
     values = (
         dest.plan.module,
@@ -57,7 +58,7 @@ def write(dest: Destination, *, columns: Sequence[str], data_version: str) -> No
 
 
 def delete(dest: Destination) -> None:
-    """Delete the module's record, because its staging table is about to be filled or dropped."""
+    """Delete the module's record, because its staging table is about to be one of staged rows."""
     dest.session.execute(f"DELETE FROM {_table(dest)} WHERE module = {dest.dialect.placeholder}", (dest.plan.module,))
 
 

@@ -50,6 +50,7 @@ from runs.engine.publish.method import PublishMethod
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.statements import publish_statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
+from runs.engine.watermarks.highest import after_publish
 from runs.engine.watermarks.warnings import (
     WatermarkCounts,
     count_before_transaction,
@@ -72,9 +73,11 @@ def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, Non
                 events.append(MergeSqlBuilt(f"{sql};", is_committed=True))
             staged, prepared = _prepare(dest, staged, events)
             watermark_counts = count_before_transaction(dest, staged.columns)
+            # keep_latest removes rows within the transaction
+            highest = None if plan.keep_latest else after_publish(dest, staged.bound, rows=staged.rows)
             with publish_transaction(dest, CommitKind.PUBLISH) as commit:
                 if commit.published is None:
-                    transaction = _PublishTransaction(dest, staged, watermark_counts, events)
+                    transaction = _PublishTransaction(dest, staged, watermark_counts, highest, events)
                     commit.published = transaction.apply(prepared)
             if not commit.result.recovered:
                 point("publish.after_commit")
@@ -115,10 +118,15 @@ class _PublishTransaction:
     """Parts 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
     def __init__(
-        self, dest: Destination, staged: StagedRows, watermark_counts: WatermarkCounts | None, events: TransactionEvents
+        self,
+        dest: Destination,
+        staged: StagedRows,
+        watermark_counts: WatermarkCounts | None,
+        highest: str | None,
+        events: TransactionEvents,
     ) -> None:
         self.dest, self.plan, self.staged, self.events = dest, dest.plan, staged, events
-        self.watermark_counts = watermark_counts
+        self.watermark_counts, self.highest = watermark_counts, highest
         self.method = staged.method.method
         self.is_full = dest.plan.strategy.traits.replaces_all
         # the destination table as it is now, None if this run creates it
@@ -288,9 +296,11 @@ class _PublishTransaction:
         )
 
     def _highest(self, table: TableName) -> str | None:
-        """Return the highest watermark of the table as text, None without a watermark."""
+        """Return the highest watermark, which the table has now, as text; None without a watermark."""
         if not self.plan.watermark:
             return None
+        if self.highest is not None and not self.may_change_written_rows:
+            return self.highest
         value: str | None = self.dest.session.fetch(self.dest.dialect.maximum(table, self.plan.watermark))[0][0]
         return value
 

@@ -19,6 +19,7 @@ from runs.engine.destination import Destination
 from runs.engine.faults import point
 from runs.engine.publish import exchange_record
 from runs.engine.publish.method import ChosenMethod, PublishMethod, exchange_of, without_exchange
+from runs.engine.watermarks.bounds import Bound
 
 _SIZES = re.compile(r"\(([^)]*)\)")
 # kinds whose types are the same only if their names are
@@ -36,6 +37,8 @@ class StagedRows:
     method: ChosenMethod = field(default_factory=lambda: ChosenMethod(method=PublishMethod.MERGE))
     # the statements that created the table, if it is to take the place of the destination table
     created: tuple[str, ...] = ()
+    # the watermark above which they were read
+    bound: Bound | None = None
 
 
 def claim(dest: Destination) -> None:
@@ -53,8 +56,6 @@ def prepare(
     Return the method, which is another one if no twin of the table can be created; the statements that created the
     table for an exchange; and whether the table has exactly the types of the columns (see `make_empty`).
     """
-    if exchange_of(dest) is not None:
-        exchange_record.delete(dest)
     if method.exchanges:
         try:
             return method, _create(dest, columns, table), _has_types(table, columns)
@@ -63,6 +64,8 @@ def prepare(
                 raise
             reason = f"no table like it could be created: {error.message}"
             method = without_exchange(dest, table, (reason,))
+    if exchange_of(dest) is not None:
+        exchange_record.delete(dest)
     return method, (), make_empty(dest, dest.staging, columns)
 
 
@@ -75,9 +78,11 @@ def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | Non
         statements: tuple[str, ...] = (dest.dialect.create_table(staging, pairs),)
     else:
         statements = exchange.create(dest.session, dest.table, staging)
-    # in a transaction of its own: its disk space is free before rows are copied
+    # its disk space is free before rows are copied
     dest.session.execute(dest.dialect.drop_table(staging))
     with dest.session.transaction():
+        # it has columns that the run does not fill
+        exchange_record.write(dest, columns=[column.dest_name for column in columns])
         for sql in statements:
             dest.session.execute(sql)
     return statements

@@ -13,9 +13,9 @@ _quote = DIALECT.quote
 
 
 def exchange_statements(definition: TableDefinition, beside: TableName) -> Iterator[str]:
-    """Yield the statements after which the table ``beside`` has the definition's place, and its table that of ``beside``.
+    """Yield the statements by which the definition's table and the table ``beside`` change places.
 
-    Both names, schemas, and the names of the indexes and statistics objects are exchanged. Executed again, they
+    Their names, schemas, and the names of the indexes and statistics objects are exchanged. Executed again, they
     exchange the tables back.
     """
     table, former, new = definition.table, _passing_name(beside, "former"), _passing_name(beside, "new")
@@ -49,7 +49,7 @@ def move_statements(beside: TableName, table: TableName) -> Iterator[str]:
 def _rename(
     schema: str, names: Mapping[tuple[str, str], tuple[str, str]], statistics_schemas: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield the statements that rename indexes and statistics objects from the first name of each pair to the second."""
+    """Yield the statements that rename indexes and statistics objects from the first name to the second."""
     for (kind, original), (old, new) in names.items():
         own_schema = schema if kind == "index" else statistics_schemas.get(original, schema)
         words = "INDEX" if kind == "index" else "STATISTICS"

@@ -65,11 +65,12 @@ SELECT DISTINCT o.what, o.name FROM (
   UNION ALL
   SELECT 'owner', pg_get_userbyid(t.relowner) FROM t WHERE NOT pg_has_role(t.relowner, 'USAGE')
   UNION ALL
-  SELECT 'create', s.name FROM t, unnest(ARRAY[t.nspname, %s::name]) s (name)
-  WHERE NOT has_schema_privilege(s.name, 'CREATE')
+  -- a schema that does not exist yet will be created by this user
+  SELECT 'create', n.nspname FROM t, pg_namespace n
+  WHERE n.nspname IN (t.nspname, %s) AND NOT has_schema_privilege(n.oid, 'CREATE')
   UNION ALL
   -- the owner needs the privilege as well
-  SELECT 'owner_create', s.name FROM t, unnest(ARRAY[t.nspname, %s::name]) s (name)
-  WHERE NOT has_schema_privilege(t.relowner, s.name, 'CREATE')
+  SELECT 'owner_create', n.nspname FROM t, pg_namespace n
+  WHERE n.nspname IN (t.nspname, %s) AND NOT has_schema_privilege(t.relowner, n.oid, 'CREATE')
 ) o
 ORDER BY 1, 2

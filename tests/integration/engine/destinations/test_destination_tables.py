@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from connections.sdk.errors import CountMismatch, PipekitError, QueryInvalid
+from runs.engine import events
 from runs.engine.plan import FullPublish, Strategy
 from tests.harness.bench import Bench
 
@@ -112,7 +113,11 @@ def test_a_run_fails_if_its_table_discards_rows(pg_bench: Bench, name: str, stra
 def test_a_table_that_cannot_be_truncated_is_filled_by_delete(pg_bench: Bench, ddl: list[str]) -> None:
     _create(pg_bench, ddl)
     with pytest.raises(QueryInvalid) as caught:
-        pg_bench.run(pg_bench.plan("SELECT k, v FROM s"))
+        pg_bench.run(pg_bench.plan("SELECT k, v FROM s", full_publish=FullPublish.TRUNCATE))
     assert "full_publish to delete" in caught.value.hint
     assert pg_bench.run(pg_bench.plan("SELECT k, v FROM s", full_publish=FullPublish.DELETE)).counts == (2, 0, 0)
+    result = pg_bench.run(pg_bench.plan("SELECT k, v FROM s"))
+    assert result.counts == (2, 0, 2)
+    assert result.last(events.MethodChosen).method == "delete"
+    assert "cannot be truncated, because it is " in result.last(events.MethodChosen).why
     assert pg_bench.rows("SELECT k, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "a")]

@@ -28,7 +28,7 @@ def plan(bench: Bench) -> Plan:
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k integer)")
     plan = bench.plan("SELECT 1 AS k")
     with Destination.open(plan) as dest:
-        staging.prepare(dest, COLUMNS)
+        staging.claim(dest)
     return plan
 
 
@@ -61,7 +61,7 @@ def test_an_error_in_the_block_leaves_neither_rows_nor_a_record(bench: Bench, pl
 
 def test_a_run_that_was_overtaken_by_a_later_one_executes_nothing(bench: Bench, plan: Plan) -> None:
     with Destination.open(replace(plan, run="later")) as dest:
-        staging.prepare(dest, COLUMNS)
+        staging.claim(dest)
     with pytest.raises(Overtaken):
         publish(plan)
     assert bench.rows() == []

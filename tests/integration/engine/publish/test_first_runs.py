@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
-from runs.engine.plan import Hook, RunOn
+from runs.engine.plan import FullPublish, Hook, RunOn
 from tests.harness.bench import Bench, Result
 from tests.integration.engine.publish.numbers import QUERY
 from tests.processes.commands import wait_until
@@ -20,20 +20,23 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 
 def test_staging_is_kept_for_debugging_and_emptied_by_the_next_run(numbers: Bench) -> None:
-    numbers.run(numbers.plan(QUERY))
+    # a table that exists, and is not exchanged
+    numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, v text)")
+    plan = numbers.plan(QUERY, full_publish=FullPublish.TRUNCATE)
+    numbers.run(plan)
     assert numbers.rows("SELECT count(*) FROM pipekit_staging.m") == [(100,)]
     assert numbers.rows("SELECT relpersistence::text FROM pg_class WHERE oid = 'pipekit_staging.m'::regclass") == [
         ("u",)
     ]
     numbers.at_source("DELETE FROM s WHERE k > 60")
-    numbers.run(numbers.plan(QUERY))
+    numbers.run(plan)
     assert numbers.rows("SELECT count(*) FROM pipekit_staging.m") == [(60,)]
 
 
 def test_staging_is_recreated_when_the_columns_change(numbers: Bench) -> None:
-    numbers.run(numbers.plan(QUERY))
-    numbers.at_destination("DROP TABLE sync.t")
-    numbers.run(numbers.plan("SELECT k, v, k * 2 AS twice FROM s"))
+    numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, v text, twice int)")
+    numbers.run(numbers.plan(QUERY, full_publish=FullPublish.TRUNCATE))
+    numbers.run(numbers.plan("SELECT k, v, k * 2 AS twice FROM s", full_publish=FullPublish.TRUNCATE))
     assert numbers.rows("SELECT sum(twice) FROM pipekit_staging.m") == [(10100,)]
 
 

@@ -11,7 +11,7 @@ import pytest
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.sdk.errors import ConnectionFailed, ConnectionLost
 from runs.engine import control_tables, events, sync
-from runs.engine.plan import Plan, Repair, Strategy
+from runs.engine.plan import FullPublish, Plan, Repair, Strategy
 from runs.engine.publish import commit
 from runs.engine.publish.commit import CommitKind, find_published
 from runs.engine.retry import run_with_retries
@@ -94,7 +94,8 @@ def test_a_run_has_the_statements_and_warnings_of_the_attempt_whose_commit_a_ret
     numbers: Bench, lose_answer: Any, monkeypatch: pytest.MonkeyPatch, kind: CommitKind
 ) -> None:
     changes: dict[str, Any] = {"key_sync": True} if kind is CommitKind.KEY_SYNC else {"strategy": Strategy.FULL}
-    plan = plan_for(numbers, **{"strategy": Strategy.UPSERT, "force": True, **changes})
+    changes |= {"full_publish": FullPublish.TRUNCATE, "force": True}
+    plan = plan_for(numbers, **{"strategy": Strategy.UPSERT, **changes})
     numbers.run(plan_for(numbers, Strategy.UPSERT))
     numbers.at_source("DELETE FROM s WHERE k > 20")
     lose_answer(kind)
