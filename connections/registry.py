@@ -26,7 +26,7 @@ from connections.sdk.sql.dialect import Dialect
 if TYPE_CHECKING:
     from connections.sdk.raw_copy import RawCopies
     from connections.sdk.sql.row_hash import Hashing, SharedHashing
-    from connections.sdk.sql.table_exchange import TableExchange
+    from connections.sdk.table_exchange import TableExchange
 
 ENTRY_POINTS = "pipekit.connectors"
 MANIFEST = "connector.yaml"

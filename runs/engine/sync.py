@@ -35,10 +35,11 @@ from runs.engine.extract.query import bounded_query, repair_query, resolved_quer
 from runs.engine.faults import point
 from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
-from runs.engine.publish import delete_extra, destination_table, key_sync, method, staging, unfilled_columns
+from runs.engine.publish import destination_table, method, staging, unfilled_columns
 from runs.engine.publish.method import ChosenMethod
 from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.staging import StagedRows
+from runs.engine.reconcile import delete_extra, key_sync
 from runs.engine.sessions import open_session
 from runs.engine.transfer import build_job, transfer_rows
 from runs.engine.watermarks import bounds

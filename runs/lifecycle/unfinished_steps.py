@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from runs.engine import events
 from runs.engine.plan import Plan, RunOn
-from runs.engine.publish.delete_extra import deletes
+from runs.engine.reconcile.delete_extra import deletes
 from runs.models.publish_outcome import REPAIR_DELETES
 
 # when hooks are executed after the publish, in this order

@@ -1,4 +1,4 @@
-"""The exchange of tables on PostgreSQL, by renaming; see `connections.sdk.sql.table_exchange`."""
+"""The exchange of tables on PostgreSQL, by renaming; see `connections.sdk.table_exchange`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
-from connections.sdk.sql.table_exchange import TableExchange
+from connections.sdk.table_exchange import TableExchange
 from runs.engine.destination import Destination
 from runs.engine.plan import FullPublish
 from runs.engine.publish import foreign_keys

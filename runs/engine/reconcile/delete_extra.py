@@ -12,11 +12,11 @@ from connections.sdk.sql.foreign_keys import Deletion
 from runs.engine.destination import Destination
 from runs.engine.events import REPAIR, Event, Published, Reconciled, TransactionEvents, Unconfirmed
 from runs.engine.plan import Plan
-from runs.engine.publish import duplicate_rows
 from runs.engine.publish.checks import check_present
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
-from runs.engine.publish.counted_delete import CountedDelete
 from runs.engine.publish.staging import StagedRows
+from runs.engine.reconcile import duplicate_rows
+from runs.engine.reconcile.counted_delete import CountedDelete
 
 
 def deletes(plan: Plan) -> bool:

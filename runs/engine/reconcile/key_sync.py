@@ -27,10 +27,10 @@ from runs.engine.events import (
 )
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import key_order
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
-from runs.engine.publish.counted_delete import CountedDelete
 from runs.engine.publish.staging import make_empty
+from runs.engine.reconcile import key_order
+from runs.engine.reconcile.counted_delete import CountedDelete
 from runs.engine.transfer import build_job, transfer_rows
 
 
