@@ -36,8 +36,8 @@ class DuplicateKeys(Choice):
 class FullPublish(Choice):
     """How a full refresh replaces the old rows."""
 
-    AUTO = "auto", "Automatic: exchange the tables, else truncate, else delete"
-    SWAP = "swap", "Exchange the tables: fastest; readers wait briefly"
+    AUTO = "auto", "Automatic: swap if nothing is lost by it, else truncate, else delete"
+    SWAP = "swap", "Swap: exchange the tables, or fail; fastest; readers wait briefly"
     TRUNCATE = "truncate", "Truncate: fast; readers wait briefly"
     DELETE = "delete", "Delete: slower; readers never wait"
 

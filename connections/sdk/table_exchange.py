@@ -34,8 +34,13 @@ class TableExchange(Protocol):
         """Return the statements that create ``beside`` as a twin of the table, empty and ready to be filled."""
         ...
 
-    def complete(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
-        """Return the statements that give the filled twin everything that it still lacks, such as indexes."""
+    def complete(
+        self, session: Session, table: TableName, beside: TableName, *, exists: bool = True
+    ) -> tuple[str, ...]:
+        """Return the statements that give the filled twin what it lacks of the table, such as indexes.
+
+        In a dry run the twin does not exist (``exists``), and lacks everything.
+        """
         ...
 
     def lock(self, table: TableName) -> str:

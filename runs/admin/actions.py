@@ -64,6 +64,11 @@ def full_refresh(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[M
     return _launch(request, rows, lambda module: launch_run(module, _request(request, full_refresh=True)))
 
 
+@admin.action(description="Restore the previous table", permissions=["run"])
+def restore(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+    return _launch(request, rows, lambda module: launch_run(module, _request(request, restore=True)))
+
+
 @admin.action(description="Run now", permissions=["run"])
 def run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
     return _launch(request, rows, lambda group: launch_group_run(group, _request(request)))
@@ -81,7 +86,8 @@ def run_again(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]
 
     def launch(module: Module) -> Run:
         run = latest[module]
-        return launch_run(module, _request(request, dry_run=run.dry_run, full_refresh=run.full_refresh))
+        options = {name: getattr(run, name) for name in ("dry_run", "full_refresh", "restore")}
+        return launch_run(module, _request(request, **options))
 
     modules = Module.objects.with_connections().filter(pk__in=[module.pk for module in latest])
     return _launch(request, modules, launch)
@@ -108,9 +114,11 @@ def report_cancel(request: HttpRequest, row: Row, cancel_row: Callable[[Row], Ca
         messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
 
 
-def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False) -> RunRequest:
+def _request(
+    request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False, restore: bool = False
+) -> RunRequest:
     actor = request.user.get_username()
-    return RunRequest(trigger=StartedBy.ADMIN, actor=actor, dry_run=dry_run, full_refresh=full_refresh)
+    return RunRequest(trigger=StartedBy.ADMIN, actor=actor, dry_run=dry_run, full_refresh=full_refresh, restore=restore)
 
 
 def _limit() -> int:

@@ -10,12 +10,13 @@ from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
+from connections.sdk.formatting import readable_size
 from modules.admin.module import GroupAdmin, ModuleAdmin
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import BaseAdmin, Button
 from runs.admin import formatting
-from runs.admin.actions import MayRun, dry_run, dry_run_groups, full_refresh, run_groups, run_now
+from runs.admin.actions import MayRun, dry_run, dry_run_groups, full_refresh, restore, run_groups, run_now
 from runs.admin.verification import VERIFY, verify
 from runs.models import GroupRun, Run
 
@@ -27,6 +28,13 @@ _FULL = Button(
     icon="restart_alt",
     title="Read everything again; readers see the old rows until it is published",
     ask="Read the whole source again and replace the destination table?",
+)
+_RESTORE = Button(
+    action="restore",
+    label="Restore previous table",
+    icon="undo",
+    title="Put back the table that the last run exchanged",
+    ask="Put back the table that the last run exchanged? It is refused if anything wrote to the new one since.",
 )
 _RUN_GROUP = Button(action="run_groups", label="Run now", icon="play_arrow", title="Start all members", primary=True)
 _DRY_GROUP = Button(
@@ -61,13 +69,20 @@ class _WithLastRun(MayRun, BaseAdmin):
 class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):
     run_model, run_field = Run, "module"
     list_display = ["name", "flow", "strategy", "last_run", "in_groups", "enabled"]
-    actions = [run_now, dry_run, full_refresh, verify, *ModuleAdmin.actions]
-    buttons = [_RUN, _DRY, _FULL, VERIFY, *ModuleAdmin.buttons]
+    actions = [run_now, dry_run, full_refresh, restore, verify, *ModuleAdmin.actions]
+    buttons = [_RUN, _DRY, _FULL, _RESTORE, VERIFY, *ModuleAdmin.buttons]
     row_button = Button(action="run_now", label="Run", icon="play_arrow", title=_RUN.title)
+
+    def is_offered(self, button: Button, row: Any) -> bool:
+        if button.action == "restore":
+            return _kept_bytes(row) is not None
+        return super().is_offered(button, row)
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.last_pk is not None:
             yield f"Last run: {row.last_status}, {html.since(row.last_created_at)}", _page(Run, row.last_pk)
+        if (size := _kept_bytes(row)) is not None:
+            yield f"Previous table kept: {readable_size(size)}", _page(Run, row.last_pk)
         yield "All runs of this module", html.list_of("runs.run", module__id__exact=row.pk)
         yield "Verifications of this module", html.list_of("runs.verification", module__id__exact=row.pk)
         yield from super().related(row)
@@ -93,6 +108,12 @@ class RunnableGroupAdmin(_WithLastRun, GroupAdmin):
             yield f"Last run: {row.last_status}, {html.since(row.last_created_at)}", _page(GroupRun, row.last_pk)
         yield "All runs of this group", html.list_of("runs.grouprun", group__id__exact=row.pk)
         yield from super().related(row)
+
+
+def _kept_bytes(module: Module) -> int | None:
+    """Return the size of the table that the module's last run has exchanged and kept, None if it kept none."""
+    last = Run.objects.filter(module=module, dry_run=False).order_by("-pk").values_list("kept_bytes", "restore").first()
+    return last[0] if last and not last[1] else None
 
 
 def _page(model: type[Model], pk: int) -> str:

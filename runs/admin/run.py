@@ -109,7 +109,12 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
 
     @display(description="Strategy")
     def strategy_and_options(self, run: Run) -> str:
-        flags = {"dry run": run.dry_run, "full refresh": run.full_refresh, "safety limits off": run.force}
+        flags = {
+            "dry run": run.dry_run,
+            "full refresh": run.full_refresh,
+            "restore": run.restore,
+            "safety limits off": run.force,
+        }
         return ", ".join([run.strategy or html.NOTHING, *(word for word, on in flags.items() if on)])
 
     @display(description="Tries, those to connect included")

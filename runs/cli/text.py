@@ -72,7 +72,7 @@ def run_line(run: Run) -> str:
     duration = "" if run.seconds is None else f"{run.seconds:.2f} s"
     rows = "" if run.read is None else counted(run.read)
     # a repair reads only a part of the rows
-    notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else []
+    notes = ["repair"] if run.trigger.startswith(StartedBy.VERIFICATION) else ["restore"] if run.restore else []
     notes += [one_line(run.error["message"])] if run.error else []
     problem = ": ".join(notes)
     says_outcome = any(str(effect.label) in problem for effect in (Effect.PUBLISHED, Effect.UNPUBLISHED))

@@ -50,7 +50,7 @@ def build(
     destination_table.check_columns(plan, table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, table, columns))
     yield from map(Warned, implied_warnings(plan, table, columns))
-    if method.why or plan.strategy.traits.replaces_all:
+    if method.why or method.method is not PublishMethod.MERGE:
         yield MethodChosen(method.method, method.why)
     yield from _merge_sql(plan, columns, table, method, has_types=bool(probed))
 

@@ -108,6 +108,8 @@ class Published:
     # the watermark column and its highest value afterwards
     watermark_column: str = ""
     watermark: str | None = None
+    # the size of the former table, which an exchange has left as the staging table
+    kept_bytes: int | None = None
     # found in the commit record after the answer to COMMIT was lost
     recovered: bool = False
 

@@ -105,6 +105,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     # a repair after a verification: not bounded by the watermark, and extra rows are deleted at its end
     repair: Repair | None = None
+    # exchange the former table back instead of reading rows
+    restore: bool = False
     # safety limits do not apply to this run
     force: bool = False
     dry_run: bool = False

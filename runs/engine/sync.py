@@ -36,8 +36,9 @@ from runs.engine.faults import point
 from runs.engine.hooks import run_hooks
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import destination_table, method, staging, unfilled_columns
-from runs.engine.publish.method import ChosenMethod
+from runs.engine.publish.method import ChosenMethod, PublishMethod
 from runs.engine.publish.publish import publish_staged
+from runs.engine.publish.restore import restore_previous
 from runs.engine.publish.staging import StagedRows
 from runs.engine.reconcile import delete_extra, key_sync
 from runs.engine.sessions import open_session
@@ -92,6 +93,9 @@ def attempt(plan: Plan) -> Iterator[Event]:
         with ExitStack() as sessions:
             resolved = yield from _timed("resolve", _resolve(plan, sessions))
         yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table, resolved.method)
+        return
+    if plan.restore:
+        yield from _timed("publish", restore_previous(plan))
         return
     yield from run_hooks(plan.hooks, RunOn.BEFORE)
     # closed before the transfer, because some systems allow only one process at a time
@@ -218,7 +222,7 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
     warnings += implied_warnings(plan, table, columns)
     staging.claim(dest)
     chosen, created, typed = staging.prepare(dest, columns, table, resolved.method)
-    if chosen.why or plan.strategy.traits.replaces_all:
+    if chosen.why or chosen.method is not PublishMethod.MERGE:
         yield MethodChosen(chosen.method, chosen.why)
     yield from map(Warned, warnings)
     staged = StagedRows(

@@ -33,12 +33,14 @@ def build_plan(
     dry_run: bool = False,
     log_path: Path | None = None,
     settings: Setting | None = None,
+    restore: bool = False,
     repair: VerificationResult | None = None,
 ) -> Plan:
     """Return the plan of a run with this token, secrets resolved: call it only in the process that connects.
 
     A comparison has no run, and needs no token. With ``repair`` the plan is that of the run which repairs the
-    differences. ``settings`` are by default those of now.
+    differences, with ``restore`` that of one which puts the former table back, without hooks. ``settings`` are by
+    default those of now.
 
     Raises SecretMissing for a reference to a secret that does not exist, and ConfigurationInvalid if the differences
     cannot be repaired.
@@ -64,8 +66,10 @@ def build_plan(
         watermark_is_implied=not module.watermark_column,
         overlap=module.overlap,
         named_watermarks=_named(module, timeout),
-        hooks=tuple(_hook(hook, module, timeout) for hook in module.hooks.order_by("run_order", "pk")),
-        key_sync=module.key_sync,
+        hooks=()
+        if restore
+        else tuple(_hook(hook, module, timeout) for hook in module.hooks.order_by("run_order", "pk")),
+        key_sync=module.key_sync and not restore,
         key_sync_query=module.key_sync_query,
         supports_deletes=module.dest_connection.supports_deletes,
         keep_latest=module.duplicate_keys == DuplicateKeys.KEEP_LATEST,
@@ -74,6 +78,7 @@ def build_plan(
         index_watermark=module.index_watermark,
         strip_nul_bytes=module.nul_bytes == NulBytes.STRIP,
         limits=Limits(min_full_share=settings.min_full_share, max_delete_share=settings.max_delete_share),
+        restore=restore,
         force=force,
         dry_run=dry_run,
         no_progress_timeout=timeout,
@@ -166,6 +171,10 @@ def _named(module: Module, timeout: int) -> tuple[NamedWatermark, ...]:
         )
         for watermark in module.watermarks.select_related("connection__driver").order_by("name")
     )
+
+
+def _hooks(module: Module, timeout: int) -> tuple[Hook, ...]:
+    return tuple(_hook(hook, module, timeout) for hook in module.hooks.order_by("run_order", "pk"))
 
 
 def _hook(hook: HookRow, module: Module, timeout: int) -> Hook:

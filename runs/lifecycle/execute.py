@@ -124,6 +124,7 @@ def _plan(run: Run, settings: Setting, repair: VerificationResult | None) -> Pla
         full_refresh=run.full_refresh,
         force=run.force,
         dry_run=run.dry_run,
+        restore=run.restore,
         log_path=run.log_file,
         settings=settings,
         repair=repair,
@@ -137,7 +138,7 @@ def _module(run: Run) -> Module:
 
 def _hooks_without_plan(run: Run, settings: Setting | None) -> Iterator[Event]:
     """Run the failure hooks of a run that failed before it had a plan."""
-    if run.dry_run or settings is None:
+    if run.dry_run or run.restore or settings is None:
         return
     try:
         hooks, problems = build_failure_hooks(_module(run), settings)

@@ -50,6 +50,7 @@ class RunRequest(ExecutionRequest):
 
     dry_run: bool = False
     full_refresh: bool = False
+    restore: bool = False
     group_run: GroupRun | None = None
 
 
@@ -149,6 +150,7 @@ def _new(module: Module, request: RunRequest, *, lock_key: str | None = None, **
         dry_run=request.dry_run,
         full_refresh=request.full_refresh,
         force=request.force,
+        restore=request.restore,
         dest_lock_key=dest_lock_key(module) if lock_key is None else lock_key,
         strategy=strategy_of(module, full_refresh=request.full_refresh),
         **fields,

@@ -130,7 +130,10 @@ class Recorder:
                 if step != _HOOKS:
                     self.log(f"{step} done in {seconds:.3f} s")
                 self._row.write()
-            case events.RouteChosen() | events.MethodChosen():
+            case events.RouteChosen():
+                self.log(_choice(event))
+            case events.MethodChosen(method):
+                self._row.set(publish_method=method)
                 self.log(_choice(event))
             case events.TransferProgress(rows, size):
                 self._row.set(bytes=size, **({} if rows is None else {"read": rows}))
@@ -217,7 +220,11 @@ class Recorder:
     def _record_published(self, event: events.Published) -> None:
         self.effect.is_published, self._deleted = True, event.deleted or 0
         self._row.set(
-            inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now()
+            inserted=event.inserted,
+            updated=event.updated,
+            deleted=event.deleted,
+            kept_bytes=event.kept_bytes,
+            published_at=timezone.now(),
         )
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._row.set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})

@@ -58,6 +58,12 @@ class Run(Execution):
     dry_run = models.BooleanField(default=False)
     full_refresh = models.BooleanField(default=False)
     force = models.BooleanField(default=False)
+    # it puts the former table back, and reads nothing
+    restore = models.BooleanField(default=False)
+    # how the rows are published, see runs.engine.publish.method; empty for statements of the strategy
+    publish_method = models.CharField(max_length=10, blank=True)
+    # the size of the former table that an exchange has kept
+    kept_bytes = models.BigIntegerField(null=True, blank=True)
     # when the commit at the destination was confirmed; from then on it is too late to cancel
     published_at = models.DateTimeField(null=True, blank=True)
     # the steps after the publish that have not ended, as texts; null until the plan is built

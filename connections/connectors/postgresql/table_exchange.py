@@ -36,7 +36,9 @@ def create(session: Session, table: TableName, beside: TableName) -> tuple[str, 
 
 
 def complete(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
-    return tuple(complete_statements(read_definition(session, _named(session, table)), beside))
+    return tuple(
+        complete_statements(read_definition(session, _named(session, table)), read_definition(session, beside))
+    )
 
 
 def lock(table: TableName) -> str:

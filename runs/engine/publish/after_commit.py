@@ -20,25 +20,26 @@ _WITH_STATISTICS = frozenset({"table", "partitioned table", ""})
 
 def after_commit(dest: Destination, staged: StagedRows, method: PublishMethod, published: Published) -> Iterator[str]:
     """Execute it, and yield a text for each error."""
+    if method is PublishMethod.SWAP:
+        # the statistics were made before
+        if staged.table_kind and dest.plan.keep_previous:
+            yield from release_former(dest)
+        return
     try:
-        if method is PublishMethod.EXCHANGE:
-            _release_former(dest, staged)
-    except PipekitError as error:
-        yield f"The former table {dest.staging} still has foreign keys, which affect other tables: {error.message}"
-    try:
-        # those of a table in place of another were made before
-        if method is not PublishMethod.EXCHANGE:
-            _update_statistics(dest, method, staged, published)
+        _update_statistics(dest, method, staged, published)
     except PipekitError as error:
         yield f"The planner's statistics of {dest.table} were not updated: {error.message}"
 
 
-def _release_former(dest: Destination, staged: StagedRows) -> None:
+def release_former(dest: Destination) -> Iterator[str]:
+    """Let the former table, now the staging table, no longer affect other tables; yield a text for an error."""
     exchange = exchange_of(dest)
-    if exchange is None or not staged.table_kind or not dest.plan.keep_previous:
-        return
-    for sql in exchange.release(dest.session, dest.staging):
-        dest.session.execute(sql)
+    assert exchange is not None
+    try:
+        for sql in exchange.release(dest.session, dest.staging):
+            dest.session.execute(sql)
+    except PipekitError as error:
+        yield f"The former table {dest.staging} still has foreign keys, which affect other tables: {error.message}"
 
 
 def _update_statistics(dest: Destination, method: PublishMethod, staged: StagedRows, published: Published) -> None:

@@ -125,17 +125,18 @@ def planned_statements(dest: Destination, columns: Sequence[Column], table: Tabl
         prepared = (dest.dialect.create_table(dest.staging, pairs), *indexes, dest.dialect.analyze(dest.staging))
     else:
         created = exchange.create(dest.session, dest.table, dest.staging)
-        prepared = (*created, *exchange.complete(dest.session, dest.table, dest.staging))
+        prepared = (*created, *exchange.complete(dest.session, dest.table, dest.staging, exists=False))
     return (*filter(None, prepared), *statements(dest, table))
 
 
-def record(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:
-    """Record the exchange, after its statements."""
+def record(dest: Destination, staged: StagedRows, table: TableInfo | None) -> int | None:
+    """Record the exchange, after its statements; return the size of the former table, None if it is not kept."""
     exchange = exchange_of(dest)
     assert exchange is not None
     keeps = table is not None and dest.plan.keep_previous
     version = exchange.data_version(dest.session, dest.table, staged.rows) if keeps else ""
     exchange_record.write(dest, columns=[column.dest_name for column in staged.columns], data_version=version)
+    return exchange.size(dest.session, dest.staging) if keeps else None
 
 
 def _execute(dest: Destination, sql: str) -> None:

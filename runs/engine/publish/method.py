@@ -19,9 +19,9 @@ from runs.engine.publish import foreign_keys
 
 
 class PublishMethod(StrEnum):
-    """How rows are published. TRUNCATE and DELETE empty the table first; MERGE is all other statements."""
+    """How rows are published: SWAP exchanges tables, TRUNCATE and DELETE empty the table first, MERGE is all else."""
 
-    EXCHANGE = "exchange"
+    SWAP = "swap"
     TRUNCATE = "truncate"
     DELETE = "delete"
     MERGE = "merge"
@@ -36,7 +36,7 @@ class ChosenMethod:
 
     @property
     def exchanges(self) -> bool:
-        return self.method is PublishMethod.EXCHANGE
+        return self.method is PublishMethod.SWAP
 
 
 def exchange_of(dest: Destination) -> TableExchange | None:
@@ -56,7 +56,7 @@ def choose(dest: Destination, table: TableInfo | None) -> ChosenMethod:
         return without_exchange(dest, table, ()) if replaces else ChosenMethod(method=PublishMethod.MERGE)
     obstacles = _obstacles(dest, table)
     if not obstacles:
-        return ChosenMethod(method=PublishMethod.EXCHANGE)
+        return ChosenMethod(method=PublishMethod.SWAP)
     if not replaces:
         return ChosenMethod(method=PublishMethod.MERGE, why=not_exchanged(obstacles))
     return without_exchange(dest, table, obstacles)

@@ -67,7 +67,7 @@ class PublishTransaction:
     def apply(self, prepared: Sequence[str]) -> Published:
         """Execute the statements with all checks. ``prepared`` are those that prepared an exchange."""
         self._check_table()
-        if self.method is PublishMethod.EXCHANGE:
+        if self.method is PublishMethod.SWAP:
             check_complete(self.dest, self.staged)
             if not (problems := exchange.problems(self.dest, self.staged, self.table)):
                 return self._exchange(prepared)
@@ -96,7 +96,7 @@ class PublishTransaction:
         for sql in statements:
             dest.session.execute(sql)
             point("publish.between_statements")
-        exchange.record(dest, staged, self.table)
+        kept = exchange.record(dest, staged, self.table)
         return self._with_warnings(
             Published(
                 inserted=staged.rows,
@@ -104,6 +104,7 @@ class PublishTransaction:
                 deleted=self.replaced,
                 watermark_column=self.plan.watermark,
                 watermark=watermark,
+                kept_bytes=kept,
             )
         )
 

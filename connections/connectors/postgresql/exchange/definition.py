@@ -87,6 +87,11 @@ def read_definition(session: Session, table: TableName) -> TableDefinition:
     )
 
 
+def empty_definition(table: TableName) -> TableDefinition:
+    """Return the definition of a table of which nothing is known."""
+    return TableDefinition(table=table, parts=(), user="")
+
+
 @contextmanager
 def _qualified_names(session: Session) -> Iterator[None]:
     """Make the server write every name with its schema during the block."""

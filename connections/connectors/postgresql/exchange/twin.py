@@ -35,17 +35,22 @@ def create_statements(definition: TableDefinition, twin: TableName) -> Iterator[
     yield from _privileges(definition, name)
 
 
-def complete_statements(definition: TableDefinition, twin: TableName) -> Iterator[str]:
-    """Yield the statements that give the filled twin indexes, foreign keys and statistics."""
+def complete_statements(definition: TableDefinition, beside: TableDefinition) -> Iterator[str]:
+    """Yield the statements that give the filled twin ``beside`` the indexes, foreign keys and statistics it lacks."""
+    twin = beside.table
     name, names = DIALECT.qualified(twin), definition.names_beside(twin)
+    existing = {(part.kind, part.name) for part in beside.parts}
     for index in definition.of_kind("index"):
-        yield from _index(index, name, twin.schema, names["index", index.name])
+        if ("index", names["index", index.name]) not in existing:
+            yield from _index(index, name, twin.schema, names["index", index.name])
     if identity := _REPLICA_IDENTITIES.get(definition.whole["replica_identity"]):
         yield f"ALTER TABLE {name} REPLICA IDENTITY {identity}"
     for constraint in definition.of_kind("constraint"):
-        if constraint["type"] == "f":
+        if constraint["type"] == "f" and ("constraint", constraint.name) not in existing:
             yield from _foreign_key(constraint, name)
     for statistics in definition.of_kind("statistics"):
+        if ("statistics", names["statistics", statistics.name]) in existing:
+            continue
         own = DIALECT.qualified(TableName(twin.schema, names["statistics", statistics.name]))
         yield f"CREATE STATISTICS {own} {statistics['definition']} FROM {name}"
         if statistics["target"] is not None:
