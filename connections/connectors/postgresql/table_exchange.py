@@ -6,7 +6,7 @@ from pathlib import Path
 
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.exchange import obstacles as found
-from connections.connectors.postgresql.exchange.definition import read_definition
+from connections.connectors.postgresql.exchange.definition import empty_definition, read_definition
 from connections.connectors.postgresql.exchange.renames import exchange_statements, move_statements
 from connections.connectors.postgresql.exchange.twin import (
     complete_statements,
@@ -35,10 +35,10 @@ def create(session: Session, table: TableName, beside: TableName) -> tuple[str, 
     return tuple(create_statements(read_definition(session, _named(session, table)), beside))
 
 
-def complete(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
-    return tuple(
-        complete_statements(read_definition(session, _named(session, table)), read_definition(session, beside))
-    )
+def complete(session: Session, table: TableName, beside: TableName, *, exists: bool = True) -> tuple[str, ...]:
+    definition = read_definition(session, _named(session, table))
+    twin = read_definition(session, beside) if exists else empty_definition(beside)
+    return tuple(complete_statements(definition, twin))
 
 
 def lock(table: TableName) -> str:

@@ -6,10 +6,9 @@ staging table, until the next run.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from connections.sdk.errors import NotSupported, Refused, TableMissing
-from connections.sdk.schema import TableInfo
 from connections.sdk.table_exchange import TableExchange
 from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, TransactionEvents, Unconfirmed, Warned
@@ -35,6 +34,9 @@ def restore_previous(plan: Plan) -> Generator[Event, None, None]:
                 )
             record = _record(dest)
             staging.claim(dest)
+            # it lacks the foreign keys, which `release_former` has dropped
+            differences = exchange.differences(dest.session, dest.table, dest.staging)
+            _refuse(dest, record, [part for part in differences if not part.startswith("constraint ")])
             completed = exchange.complete(dest.session, dest.table, dest.staging)
             for sql in completed:
                 dest.session.execute(sql)
@@ -76,7 +78,7 @@ def _restore(
             hint=f"Rename {dest.staging} to {dest.table} yourself.",
         )
     dest.session.execute(exchange.lock(dest.table))
-    _check(dest, exchange, record, table)
+    _check(dest, exchange, record)
     deleted, inserted = dest.count(dest.table), dest.count(dest.staging)
     statements = exchange.exchange(dest.session, dest.table, dest.staging)
     events.append(MergeSqlBuilt(";\n\n".join([*completed, *statements]) + ";"))
@@ -89,18 +91,25 @@ def _restore(
     )
 
 
-def _check(dest: Destination, exchange: TableExchange, record: ExchangeRecord, table: TableInfo) -> None:
+def _check(dest: Destination, exchange: TableExchange, record: ExchangeRecord) -> None:
     """Raise Refused if the table was written to since the exchange, or cannot be exchanged now."""
-    reasons = exchange.obstacles(dest.session, dest.table, dest.staging)
-    reasons = reasons or exchange.differences(dest.session, dest.table, dest.staging)
-    if reasons:
-        raise Refused(
-            f"{table.name} was changed since run {record.run} published it, so the former table cannot take its place: "
-            f"{' and '.join(reasons)}. Nothing was changed.",
-            hint=f"The former table is {dest.staging}, until the module runs again: copy its rows yourself.",
-        )
+    obstacles = exchange.obstacles(dest.session, dest.table, dest.staging)
+    _refuse(dest, record, obstacles or exchange.differences(dest.session, dest.table, dest.staging))
     if exchange.has_changed(dest.session, dest.table, record.data_version):
         raise Refused(
-            f"Rows of {table.name} were written since run {record.run} published it; nothing was changed.",
-            hint=f"The former table is {dest.staging}, until the module runs again: copy its rows yourself.",
+            f"Rows of {dest.table} were written since run {record.run} published it; nothing was changed.",
+            hint=_hint(dest),
         )
+
+
+def _refuse(dest: Destination, record: ExchangeRecord, reasons: Sequence[str]) -> None:
+    if reasons:
+        raise Refused(
+            f"{dest.table} was changed since run {record.run} published it, so the former table cannot take its place: "
+            f"{' and '.join(reasons)}. Nothing was changed.",
+            hint=_hint(dest),
+        )
+
+
+def _hint(dest: Destination) -> str:
+    return f"The former table is {dest.staging}, until the module runs again: copy its rows yourself."

@@ -62,8 +62,12 @@ class TableDefinition:
         original = {name: key for key, name in self.names_beside(beside.table).items()}
         own = {(part.kind, part.name): _comparable(part) for part in self.parts}
         other = {original.get(part.name, (part.kind, part.name)): _comparable(part) for part in beside.parts}
-        keys = sorted(key for key in own.keys() | other.keys() if own.get(key) != other.get(key))
-        return tuple(f"{kind} {name}".strip() for kind, name in keys)
+        differing = sorted(key for key in own.keys() | other.keys() if own.get(key) != other.get(key))
+        # one index more changes the numbers of those after it, which then are the same under another name
+        unmatched = [other[key] for key in differing if key in other]
+        added = [key for key in differing if key[0] in _NAMED_IN_SCHEMA and own.get(key) not in unmatched]
+        named = [key for key in differing if key in added or key[0] not in _NAMED_IN_SCHEMA] or differing
+        return tuple(f"{kind} {name}".strip() for kind, name in named)
 
 
 def _comparable(part: Part) -> dict[str, Any]:
