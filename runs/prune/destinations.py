@@ -18,6 +18,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import NotSupported, PipekitError
 from connections.sdk.files.session import FileMissing
 from connections.sdk.protocols import Session
+from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.models import Module, ModuleHistory
 from runs.engine import control_tables
@@ -68,7 +69,10 @@ def _prune(
         if not all(connector.introspector.describe_table(opened, table) for table in tables):
             return
         leftovers = _leftovers(opened, dialect)
-        dropped = leftovers if dry_run else [claim for claim in leftovers if _drop(opened, dialect, *claim)]
+        # the table of exchanges is missing where none were made
+        exchanges = control_tables.exchanges_table(dialect)
+        recorded = exchanges if connector.introspector.describe_table(opened, exchanges) else None
+        dropped = leftovers if dry_run else [claim for claim in leftovers if _drop(opened, dialect, recorded, *claim)]
         yield Pruned(what=f"staging tables in {connection.name}", count=len(dropped))
         old = _old_commits(opened, dialect, before, module_names)
         if not dry_run:
@@ -84,8 +88,8 @@ def _leftovers(opened: Session, dialect: PublishingDialect) -> list[tuple[str, s
     return [(module, run) for module, run in deleted if Run.objects.final().filter(token=run).exists()]
 
 
-def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) -> bool:
-    """Drop a module's staging tables and its claim, unless another run has claimed the module since."""
+def _drop(opened: Session, dialect: PublishingDialect, exchanges: TableName | None, module: str, run: str) -> bool:
+    """Drop a module's staging tables, its claim and its record in ``exchanges``, unless another run claimed it since."""
     claims, mark = dialect.qualified(control_tables.claims_table(dialect)), dialect.placeholder
     staging = dialect.staging_table(module)
     with opened.transaction():
@@ -97,6 +101,8 @@ def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) ->
         for table in (staging, dialect.keys_table(module)):
             opened.execute(dialect.drop_table(table))
         opened.execute(f"DELETE FROM {claims} WHERE module = {mark}", (module,))
+        if exchanges:
+            opened.execute(f"DELETE FROM {dialect.qualified(exchanges)} WHERE module = {mark}", (module,))
     return True
 
 

@@ -17,8 +17,8 @@ from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
 from pipekit_site.metadata.errors import exit_on_error
-from runs.cli import follow, verify_command
-from runs.management.commands import rungroup, runmodule
+from runs.cli import follow, run_command, verify_command
+from runs.management.commands import rungroup
 from runs.models import GroupRun, Run, Verification
 from runs.verifications.insert import insert_verification
 from tests.factories import GroupFactory, GroupMemberFactory, GroupRunFactory, ModuleFactory, RunFactory
@@ -65,7 +65,7 @@ def test_a_group_run_that_continues_has_its_number_and_its_runs(
 
 def test_a_run_that_has_begun_has_its_number(json_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleFactory.create()
-    monkeypatch.setattr(runmodule, "execute_run", fail)
+    monkeypatch.setattr(run_command, "execute_run", fail)
     result = json_of("runmodule", module.name, "--json")
     assert (result["run"], result["module"], result["status"]) == (Run.objects.get().pk, module.name, "running")
 

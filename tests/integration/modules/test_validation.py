@@ -45,7 +45,7 @@ def test_optional_fields_of_a_module_have_defaults() -> None:
     module = unsaved()
     module.full_clean()
     module.save()
-    assert (module.merge_strategy, module.duplicate_keys, module.full_publish) == ("full", "error", "truncate")
+    assert (module.merge_strategy, module.duplicate_keys, module.full_publish) == ("full", "error", "auto")
     assert (module.max_retries, module.retry_delay, module.max_retry_delay) == (3, 5, 900)
     assert (module.exponential_backoff, module.retry_timeout, module.enabled) == (True, 3600, True)
 

@@ -21,3 +21,15 @@ def test_the_page_shows_the_warnings_of_the_last_run_that_is_no_dry_run(admin_cl
     content = admin_client.get(page).content.decode()
     assert "The last run warned: 2 rows share the highest &lt;w&gt;." in content
     assert "Older." not in content and "Of a dry run." not in content
+
+
+def test_the_former_table_that_the_last_run_has_kept_can_be_restored(admin_client: Client) -> None:
+    module = ModuleFactory.create()
+    page = reverse("admin:modules_module_change", args=[module.pk])
+    create_running_run(module=module).finish_success(read=1, publish_method="swap", kept_bytes=12_300_000)
+    content = admin_client.get(page).content.decode()
+    assert "Restore previous table" in content and "Previous table kept: 12.3 MB" in content
+    # whether a later run has dropped it is not known
+    create_running_run(module=module).finish_error({"code": "x", "message": "x", "hint": "x", "detail": ""})
+    content = admin_client.get(page).content.decode()
+    assert "Restore previous table" not in content and "Previous table kept" not in content
