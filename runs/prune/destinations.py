@@ -89,7 +89,7 @@ def _leftovers(opened: Session, dialect: PublishingDialect) -> list[tuple[str, s
 
 
 def _drop(opened: Session, dialect: PublishingDialect, exchanges: TableName | None, module: str, run: str) -> bool:
-    """Drop a module's staging tables, its claim and its record in ``exchanges``, unless another run claimed it since."""
+    """Drop a module's staging tables, claim and record in ``exchanges``, unless another run has claimed it since."""
     claims, mark = dialect.qualified(control_tables.claims_table(dialect)), dialect.placeholder
     staging = dialect.staging_table(module)
     with opened.transaction():

@@ -17,6 +17,7 @@ from connections.sdk.types import DataType, Kind
 # first key of the advisory lock that publishes of the same table take
 PUBLISHING = 1886415723
 _NULLS_NOT_DISTINCT_SINCE = 150000
+_RETURNS_OLD_SINCE = 180000
 
 
 class PostgresqlDialect(PublishingDialect):
@@ -64,6 +65,17 @@ class PostgresqlDialect(PublishingDialect):
         # before version 15 NULLs in an index are never equal; keys with NULLs then need the slower null-safe statements
         nulls = " NULLS NOT DISTINCT" if self.unique_includes_null(version) else ""
         return super().create_unique(table, columns, named_for=named_for) + nulls
+
+    def tells_upserted(self, version: int) -> bool:
+        return version >= _RETURNS_OLD_SINCE
+
+    def counted_upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
+        # a column of the key, which is not NULL in rows that exist
+        existed = f"old.{self.quote(key[0])} IS NOT NULL"
+        return (
+            f"WITH written AS (\n{self.upsert(table, staging, columns, key)}\nRETURNING {existed} AS existed)\n"
+            "SELECT count(*), count(*) FILTER (WHERE existed) FROM written"
+        )
 
     def unique_includes_null(self, version: int) -> bool:
         return version >= _NULLS_NOT_DISTINCT_SINCE

@@ -91,6 +91,10 @@ class PublishingDialect(StrategyDialect):
         name = self.quote(index_name(named_for or table, columns))
         return f"CREATE UNIQUE INDEX {name} ON {self.qualified(table)} ({self.columns(columns)})"
 
+    def tells_upserted(self, version: int) -> bool:
+        """Return whether the server ``version`` can execute `counted_upsert`."""
+        return False
+
     def unique_includes_null(self, version: int) -> bool:
         """Return whether NULLs are equal in the index of `create_unique`, so that it finds all duplicate keys."""
         return False

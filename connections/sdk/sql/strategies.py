@@ -88,6 +88,10 @@ class StrategyDialect(RowIdentity):
             f"ON CONFLICT ({self.columns(key)}) DO UPDATE SET {sets}"
         )
 
+    def counted_upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
+        """Return `upsert` as a query for the numbers of written rows, and of those among them that existed before."""
+        raise NotImplementedError
+
     def update_matching(
         self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
     ) -> str:

@@ -34,6 +34,7 @@ def strategy_input(
         watermark=plan.watermark,
         is_new=table is None,
         has_unique=set(plan.merge_key) in keys,
+        tells_upserted=dialect.tells_upserted(dest.session.server_version),
         null_keys=null_keys,
         supports_deletes=plan.supports_deletes,
         rewrites=plan.repair is None or plan.repair.rewrites,

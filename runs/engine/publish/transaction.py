@@ -174,7 +174,7 @@ class PublishTransaction:
                 rows, *targets = self._rows(statement, replaces=RowCount.REPLACED in counts)
                 counts[statement.row_count] = counts.get(statement.row_count, 0) + max(rows, 0)
                 if targets:
-                    counts[RowCount.TARGETS] = targets[0]
+                    counts[statement.second] = targets[0]
                 if statement.row_count is RowCount.DELETED:
                     check_deleted(self.dest, statement, deleted=rows, targets=counts[RowCount.TARGETS])
                 point("publish.between_statements")

@@ -39,13 +39,14 @@ class RowCount(Enum):
 class Statement:
     """One statement. The row count of a query (``is_query``) is its result, else the number of affected rows.
 
-    ``remaining`` is a query for the number of rows that a DELETE should have deleted and has not; it is executed when
-    the row count is too low.
+    A query may have a second number as its result, whose meaning is ``second``. ``remaining`` is a query for the number
+    of rows that a DELETE should have deleted and has not; it is executed when the row count is too low.
     """
 
     sql: str
     row_count: RowCount = RowCount.NOTHING
     is_query: bool = False
+    second: RowCount = RowCount.TARGETS
     remaining: str = ""
 
 
@@ -69,6 +70,8 @@ class StrategyInput:
     # existing rows are updated; otherwise an upsert only inserts
     rewrites: bool = True
     truncate: bool = True
+    # the system tells which rows of an INSERT .. ON CONFLICT existed
+    tells_upserted: bool = False
     # a trigger, a rule or a policy of the table may skip rows
     may_change_written_rows: bool = False
 
