@@ -8,8 +8,10 @@ machine.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -67,6 +69,13 @@ def refresh(url: str, method: FullPublish) -> None:
             print(f"{event.step} {event.seconds:.2f} s")
 
 
+def report(name: str, bench: Bench, own: Callable[[], Measured], rounds: int, limit: float) -> None:
+    """Compare with the pipe in turn, and print the steps of one more run."""
+    compare(f"{name} / psql | psql", own, lambda: run_pipe(bench), rounds, limit)
+    steps = re.findall(r"^(\w+ [\d.]+ s)$", own().output, re.MULTILINE)
+    print(f"    {', '.join(steps)}")
+
+
 def main() -> int:
     # no files of an installation need protection here
     protection.configure(protection.Protection())
@@ -88,14 +97,9 @@ def main() -> int:
         directory.chmod(0o755)
         try:
             bench = Bench(directory, flags.scale)
-            run_first_load(bench)
-            for name, own, limit in (
-                ("first load", lambda: run_first_load(bench), 1.2),
-                ("full refresh by swap", lambda: run_refresh(bench, FullPublish.SWAP), 1.2),
-                ("full refresh by TRUNCATE", lambda: run_refresh(bench, FullPublish.TRUNCATE), 2.0),
-            ):
-                compare(f"{name} / psql | psql", own, lambda: run_pipe(bench), flags.rounds, limit)
-                print("    last:", ", ".join(line.strip() for line in own().output.splitlines() if " s" in line))
+            report("first load", bench, lambda: run_first_load(bench), flags.rounds, 1.2)
+            report("swap", bench, lambda: run_refresh(bench, FullPublish.SWAP), flags.rounds, 1.2)
+            report("TRUNCATE", bench, lambda: run_refresh(bench, FullPublish.TRUNCATE), flags.rounds, 2.0)
         finally:
             embedded_postgresql.stop(directory / "pg")
     return 0
