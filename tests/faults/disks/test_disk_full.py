@@ -16,7 +16,7 @@ import pytest
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import FullPublish, Plan, Strategy
 from tests.faults.changing_source import table_bytes
 from tests.faults.disks.small_disks import mounted
 from tests.harness.bench import Bench
@@ -89,7 +89,13 @@ def run_out_of_space(bench: Bench, strategy: Strategy, rows: int) -> None:
 
 def settings(strategy: Strategy) -> dict[str, object]:
     key = ("k",) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
-    return {"strategy": strategy, "merge_key": key, "watermark": "k" if strategy is Strategy.APPEND else ""}
+    return {
+        "strategy": strategy,
+        "merge_key": key,
+        "watermark": "k" if strategy is Strategy.APPEND else "",
+        # an exchange of tables needs no space in the publish
+        "full_publish": FullPublish.TRUNCATE,
+    }
 
 
 @pytest.mark.parametrize("rows", [IN_TRANSFER, IN_PUBLISH])

@@ -25,7 +25,7 @@ import pytest
 from connections import embedded_postgresql
 from connections.sdk.errors import ConnectionFailed
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import FullPublish, Plan, Strategy
 from tests.faults.changing_source import Generator, committed_kinds, digest, stored_rows, table_bytes
 from tests.faults.killed_runs import fault_environment, wait_until_stopped_at
 from tests.harness.bench import Bench
@@ -139,6 +139,11 @@ def read_output(process: subprocess.Popen[str]) -> list[str]:
     ]
 
 
+def unlogged_plan(generator: Generator) -> Plan:
+    """Return a plan whose staging table is unlogged: one that is to take the place of the table survives a crash."""
+    return generator.plan(run=uuid4().hex, full_publish=FullPublish.TRUNCATE)
+
+
 def empty_staging(generator: Generator, server: Server) -> None:
     """Crash the server, start it again, and check that the staged rows are lost."""
     assert generator.bench.rows(STAGED) != [(0,)]
@@ -150,7 +155,7 @@ def empty_staging(generator: Generator, server: Server) -> None:
 def test_staging_emptied_by_a_crash_is_not_published_and_the_next_run_publishes_everything(
     generator: Generator, server: Server, tmp_path: Path
 ) -> None:
-    bench, plan = generator.bench, generator.plan(run=uuid4().hex)
+    bench, plan = generator.bench, unlogged_plan(generator)
     before = table_bytes(bench)
     with stopped_run(plan, "transfer.finished", tmp_path / "points", retries=0) as process:
         empty_staging(generator, server)
@@ -163,7 +168,7 @@ def test_staging_emptied_by_a_crash_is_not_published_and_the_next_run_publishes_
 
 @pytest.mark.parametrize("generator", [Strategy.FULL, Strategy.APPEND], indirect=True)
 def test_a_second_attempt_stages_the_rows_again(generator: Generator, server: Server, tmp_path: Path) -> None:
-    bench, plan = generator.bench, generator.plan(run=uuid4().hex)
+    bench, plan = generator.bench, unlogged_plan(generator)
     with stopped_run(plan, "transfer.finished", tmp_path / "points", retries=1) as process:
         empty_staging(generator, server)
     assert read_output(process) == ["attempt failed: count_mismatch", "done"]
@@ -175,7 +180,7 @@ def test_a_second_attempt_stages_the_rows_again(generator: Generator, server: Se
 def test_a_run_whose_server_crashed_before_the_commit_is_retried_until_the_server_is_back(
     generator: Generator, server: Server, tmp_path: Path
 ) -> None:
-    bench, plan = generator.bench, generator.plan(run=uuid4().hex)
+    bench, plan = generator.bench, unlogged_plan(generator)
     with stopped_run(plan, "publish.before_commit", tmp_path / "points", retries=3) as process:
         server.crash()
     assert process.stdout is not None
@@ -195,7 +200,7 @@ def test_the_check_fails_if_the_server_does_not_crash(
     monkeypatch.setattr(Server, "crash", lambda server: embedded_postgresql.stop(server.directory))
     monkeypatch.setattr(Server, "restart", lambda server: server.url)
     with (
-        stopped_run(generator.plan(), "transfer.finished", tmp_path / "points", retries=0) as process,
+        stopped_run(unlogged_plan(generator), "transfer.finished", tmp_path / "points", retries=0) as process,
         pytest.raises(AssertionError, match="outlived"),
     ):
         empty_staging(generator, server)
