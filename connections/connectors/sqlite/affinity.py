@@ -49,10 +49,10 @@ def stored(array: pa.Array, column: Column) -> pa.Array:
 
 
 def _numbers(array: pa.Array, column: Column) -> pa.Array | None:
-    """Return decimals as the numbers to which the column's affinity would convert their text, which takes longer.
+    """Return decimals as the numbers that SQLite would parse from their text, which takes it longer.
 
-    A double with the value of an integer is stored as SQLite stores the number ``17.00``. Return None for a column that
-    keeps text, for decimals with a scale that no exact division reaches, and if any has too many digits.
+    The column's affinity then makes an integer of 17.0 as of the text 17.00. Return None for a column that keeps text,
+    for a scale beyond the exact powers of ten, and if a value has too many digits.
     """
     kind = array.type
     # in a STRICT table, ANY keeps text
@@ -61,7 +61,7 @@ def _numbers(array: pa.Array, column: Column) -> pa.Array | None:
         return None
     unscaled = pa.Array.from_buffers(pa.decimal128(38, 0), len(array), array.buffers(), offset=array.offset)
     try:
-        whole = unscaled.cast(pa.int64(), safe=kind.precision > _INTEGER_DIGITS)
+        whole = unscaled.cast(pa.int64())
     except pa.ArrowInvalid:
         return None
     ends = pc.min_max(whole).as_py()

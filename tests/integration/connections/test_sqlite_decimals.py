@@ -53,7 +53,9 @@ def _check_stored(cursor: adbc.Cursor, unscaled: list[int | None], column: Colum
 
 
 @given(
-    st.lists(st.none() | st.integers(1 - 10**15, 10**15 - 1) | st.sampled_from([0, 1700, 10**14, 10**15 - 1]), max_size=50),
+    st.lists(
+        st.none() | st.integers(1 - 10**15, 10**15 - 1) | st.sampled_from([0, 1700, 10**14, 10**15 - 1]), max_size=50
+    ),
     st.integers(1, 22),
     st.sampled_from(["DECIMAL(15,2)", "NUMERIC", "INTEGER", "REAL", "TEXT", ""]),
 )
