@@ -38,6 +38,8 @@ class ReadPlan:
     sql: str
     seeds: int
     places: tuple[tuple[int, ...], ...]
+    # position of the output in which a value of a wrong class is reported as text
+    guard: int
     # query for the first text value of a binary column or BLOB of a text column; empty if there are no such columns
     first_wrong_class: str
 
@@ -70,9 +72,10 @@ def wrong_class(name: str, column: Column, *, mixed: bool) -> str:
 
     The driver would silently convert such values. Empty for numbers with one storage class, which it checks itself.
     """
+    # without the plus, a column of numeric affinity would have each text parsed as a number
     if column.data_type.kind is Kind.BINARY:
-        return f"{name} < x''"
-    return f"{name} >= x''" if mixed or not is_number(column) else ""
+        return f"+{name} < x''"
+    return f"+{name} >= x''" if mixed or not is_number(column) else ""
 
 
 def plan(query: str, columns: Sequence[Column], *, mixed: frozenset[int], rows: int) -> ReadPlan:
@@ -88,20 +91,35 @@ def plan(query: str, columns: Sequence[Column], *, mixed: frozenset[int], rows: 
         if condition := wrong_class(name, column, mixed=position in mixed):
             conditions.append((position, condition))
     with_query = f"WITH q({', '.join(names)}) AS (\n{without_final_semicolon(query)}\n)"
+    guard = -1
+    if conditions:
+        guard = _add_guard(all_outputs, " OR ".join(condition for _, condition in conditions))
     return ReadPlan(
-        sql=f"{with_query}\n{_seeded(all_outputs, conditions, rows)}",
+        sql=f"{with_query}\n{_seeded(all_outputs, rows)}",
         seeds=rows,
         places=tuple(places),
+        guard=guard,
         first_wrong_class=f"{with_query}\n{_first_wrong_class(conditions)}" if conditions else "",
     )
 
 
-def _seeded(all_outputs: list[Output], conditions: list[tuple[int, str]], rows: int) -> str:
-    guard = " OR ".join(condition for _, condition in conditions)
-    # the driver stops at a text in a column whose seed is an integer
-    more = [Output(expression=f"CASE WHEN {guard} THEN '' END", seed=_INTEGER)] if guard else []
-    seeds = ", ".join(output.seed for output in all_outputs + more)
-    expressions = ", ".join(output.expression for output in all_outputs + more)
+def _add_guard(all_outputs: list[Output], condition: str) -> int:
+    """Make the first output of a number text where the condition is true, and return its position.
+
+    The driver stops at a text in such an output. If there is none, an output is added.
+    """
+    for position, output in enumerate(all_outputs):
+        if output.seed in (_INTEGER, _REAL):
+            expression = f"CASE WHEN {condition} THEN '' ELSE {output.expression} END"
+            all_outputs[position] = Output(expression=expression, seed=output.seed)
+            return position
+    all_outputs.append(Output(expression=f"CASE WHEN {condition} THEN '' END", seed=_INTEGER))
+    return len(all_outputs) - 1
+
+
+def _seeded(all_outputs: list[Output], rows: int) -> str:
+    seeds = ", ".join(output.seed for output in all_outputs)
+    expressions = ", ".join(output.expression for output in all_outputs)
     return (
         f"SELECT {seeds} FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
         f" SELECT i FROM n)\nUNION ALL\nSELECT {expressions} FROM q"

@@ -25,7 +25,7 @@ from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.invalid_values import invalid_value
-from connections.sdk.arrow.numbers import EXACT_INTEGER
+from connections.sdk.arrow.numbers import EXACT_INTEGER, nearest_decimals
 from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import ReadAgain
@@ -87,8 +87,9 @@ class SqliteBatches:
     def _strict(self, stream: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:
             for batch in stream:
-                if batch.nbytes > 8 * self.batch_bytes and self.reader.rows > 1:
-                    fewer = max(1, batch.num_rows * self.batch_bytes // batch.nbytes)
+                size = batch.get_total_buffer_size()
+                if size > 8 * self.batch_bytes and self.reader.rows > 1:
+                    fewer = max(1, batch.num_rows * self.batch_bytes // size)
                     raise ReadAgain(SqliteReader(mixed=self.reader.mixed, rows=fewer), "its rows are very wide")
                 yield batch
         except OSError as error:
@@ -99,11 +100,13 @@ class SqliteBatches:
         match = _MISMATCH.search(str(error))
         if match is None:
             return from_adbc(error, name=self.parameters.name)
-        if match[1] is not None:
-            for position, places in enumerate(self.plan.places):
-                if int(match[1]) in places and is_number(self.columns[position]):
-                    return self._read_mixed(position)
-        return self._wrong_class()
+        output = int(match[1]) if match[1] is not None else self.plan.guard
+        numbers = (i for i, places in enumerate(self.plan.places) if output in places and is_number(self.columns[i]))
+        position = next(numbers, None)
+        if (position is None or output == self.plan.guard) and (invalid := self._wrong_class()):
+            return invalid
+        # without such a value, another process has changed it meanwhile
+        return from_adbc(error, name=self.parameters.name) if position is None else self._read_mixed(position)
 
     def _read_mixed(self, position: int) -> ReadAgain:
         # at first only this column, the second time all columns: at most two further passes
@@ -111,12 +114,13 @@ class SqliteBatches:
         reader = SqliteReader(mixed=mixed, rows=self.reader.rows)
         return ReadAgain(reader, f"column “{self.columns[position].dest_name}” has more than one storage class")
 
-    def _wrong_class(self) -> Exception:
-        """Return the error for the first value whose storage class its column must not have."""
+    def _wrong_class(self) -> Exception | None:
+        """Return the error for the first value whose storage class its column must not have; None if there is none."""
         with _opened(self.parameters) as cursor:
             cursor.execute(self.plan.first_wrong_class)
             row = cursor.fetchone()
-        assert row is not None
+        if row is None:
+            return None
         position, value = row
         column = self.columns[position]
         expected = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
@@ -127,10 +131,22 @@ class SqliteBatches:
         column, places = self.columns[position], self.plan.places[position]
         if len(places) == 1:
             array = raw.column(places[0])
+            if (decimals := self._decimals(array, position)) is not None:
+                return decimals
             self._check_doubles(array, position)
             return convert_exactly(array, column)
         reals, rest = (raw.column(place) for place in places)
         return pc.coalesce(convert_exactly(rest, column), convert_exactly(reals, column))
+
+    def _decimals(self, array: pa.Array, position: int) -> pa.Array | None:
+        """Return doubles as decimals if this is exact for all, None otherwise.
+
+        Integers among them have kept their digits: fifteen at most.
+        """
+        target = self.schema.field(position).type
+        if not pa.types.is_decimal(target) or not pa.types.is_floating(array.type):
+            return None
+        return nearest_decimals(array, target)
 
     def _check_doubles(self, array: pa.Array, position: int) -> None:
         """Read the column as mixed if it contains doubles so large that integers could have lost digits.

@@ -17,6 +17,8 @@ _FIRST_TRUE = 3
 # the largest double up to which every integer is one
 EXACT_INTEGER = float(2**53)
 _FIFTEEN_DIGITS = 10.0**15
+# the largest power of ten that is a double
+_EXACT_POWER = 22
 
 
 def check(ok: pa.Array, why: str) -> None:
@@ -74,6 +76,8 @@ def decimal_from_double(array: pa.Array, target: pa.DataType) -> pa.Array:
     Raises ArrowInvalid when the first fifteen digits exceed the scale. Values too large for this are converted by
     their shortest text.
     """
+    if (exact := nearest_decimals(array, target)) is not None:
+        return exact
     factor = 10.0**target.scale
     scaled = pc.round(pc.multiply(array, factor))
     large = pc.invert(pc.less(pc.abs(scaled), EXACT_INTEGER))
@@ -89,6 +93,25 @@ def decimal_from_double(array: pa.Array, target: pa.DataType) -> pa.Array:
     # reinterpret the unscaled integers with the scale of the target
     wide = pa.Array.from_buffers(pa.decimal128(38, target.scale), len(whole), whole.buffers(), offset=whole.offset)
     return wide.cast(target)
+
+
+def nearest_decimals(array: pa.Array, target: pa.DataType) -> pa.Array | None:
+    """Return doubles as decimals if each is the double nearest to a decimal of ``target`` with at most fifteen digits.
+
+    Return None if any is not, and if all are NULL.
+    """
+    if not 0 <= target.scale <= _EXACT_POWER:
+        return None
+    factor = 10.0**target.scale
+    # the nearest integer: the products of such doubles are less than 0.25 away from one
+    scaled = pc.floor(pc.add(pc.multiply(array, factor), 0.5))
+    if not pc.all(pc.equal(pc.divide(scaled, factor), array)).as_py():
+        return None
+    ends = pc.min_max(scaled).as_py()
+    if max(ends["max"], -ends["min"]) >= 10.0 ** min(target.precision, 15):
+        return None
+    whole = scaled.cast(pa.int64(), safe=False).cast(pa.decimal128(19, 0))
+    return pa.Array.from_buffers(target, len(whole), whole.buffers(), offset=whole.offset)
 
 
 def to_double(array: pa.Array, target: pa.DataType) -> pa.Array:

@@ -118,11 +118,16 @@ def iso_text(array: pa.Array) -> pa.Array:
         return array.cast(pa.string())
     micros = array.cast(pa.timestamp("us", tz=kind.tz))
     _check_years(micros.cast(pa.int64()), _DAY)
-    text = micros.cast(pa.string())
-    if kind.tz is None:
-        return _without_zeros(text)
-    bare = _without_zeros(pc.replace_substring_regex(text, "Z$", ""))
-    return pc.binary_join_element_wise(bare, pa.scalar("+00:00"), pa.scalar(""))
+    text = _timestamp_text(micros.cast(pa.timestamp("us")))
+    return text if kind.tz is None else pc.binary_join_element_wise(text, pa.scalar("+00:00"), pa.scalar(""))
+
+
+def _timestamp_text(micros: pa.Array) -> pa.Array:
+    try:
+        # without fractions the text needs no change
+        return micros.cast(pa.timestamp("s")).cast(pa.string())
+    except pa.ArrowInvalid:
+        return _without_zeros(micros.cast(pa.string()))
 
 
 def _check_years(count: pa.Array, day: int) -> None:

@@ -227,3 +227,23 @@ def test_an_invalid_value_after_many_valid_rows_leaves_the_destination_empty(erp
     with pytest.raises(InvalidValue, match="3.75"):
         transfer_rows(job(erp, "SELECT n, v FROM t", warehouse))
     assert warehouse.rows("SELECT count(*) FROM t") == [(0,)]
+
+
+def test_text_in_the_only_number_of_a_table_with_text_arrives_exactly(erp: System, warehouse: System) -> None:
+    """The driver reports it in the output that also reports bytes in text."""
+    erp.execute("DROP TABLE IF EXISTS t", "CREATE TABLE t (n, v text)", "INSERT INTO t VALUES (1, 'a'), ('12', 'b')")
+    warehouse.execute("DROP TABLE IF EXISTS t", "CREATE TABLE t (n integer, v text)")
+    transfer_rows(job(erp, "SELECT n, v FROM t", warehouse))
+    assert warehouse.rows("SELECT n, v FROM t ORDER BY n") == [(1, "a"), (12, "b")]
+
+
+@pytest.mark.parametrize(("declared", "value"), [("text", "x'6162'"), ("decimal(5,2)", "x'6162'")])
+def test_bytes_in_text_are_refused_in_a_table_without_and_with_numbers(
+    erp: System, warehouse: System, declared: str, value: str
+) -> None:
+    dest_type = "numeric(5,2)" if declared != "text" else "text"
+    erp.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (v {declared}, w text)")
+    erp.execute(f"INSERT INTO t VALUES (NULL, 'a'), ({value}, 'b')")
+    warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (v {dest_type}, w text)")
+    with pytest.raises(InvalidValue, match="“v”: the bytes 0x6162 has the wrong storage class"):
+        transfer_rows(job(erp, "SELECT v, w FROM t", warehouse))

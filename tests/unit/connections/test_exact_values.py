@@ -42,6 +42,16 @@ def test_a_double_with_two_decimal_places_becomes_the_same_decimal(number: Decim
     assert converted.to_pylist() == [number]
 
 
+def test_a_double_with_more_than_fifteen_digits_becomes_its_shortest_digits_among_shorter_ones() -> None:
+    converted = convert_exactly(pa.array([1.0, 1.0000000000000002e17]), _column(Kind.DECIMAL, 38, 0))
+    assert converted.to_pylist() == [1, 100000000000000020]
+
+
+def test_a_double_beyond_the_precision_is_refused_among_others() -> None:
+    with pytest.raises(InvalidValue, match="1000.0"):
+        convert_exactly(pa.array([1.25, 1000.0, None]), _column(Kind.DECIMAL, 5, 2))
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False, width=64), st.integers(0, 10))
 def test_a_double_becomes_a_decimal_of_the_same_value_or_is_refused(number: float, scale: int) -> None:
     try:
