@@ -57,9 +57,10 @@ def columns(parse: object, money: str = "double precision") -> tuple[Column, ...
     return tuple(parsed)
 
 
-def load_sqlite(parquet: Path, target: Path) -> None:
+def load_sqlite(parquet: Path, target: Path, money: str = "double precision") -> None:
+    """Load the table; SQLite stores amounts as floating-point numbers, and whole ones of a decimal as integers."""
     with sqlite3.connect(target) as connection:
-        connection.execute(f"CREATE TABLE lineitem ({ddl()})")
+        connection.execute(f"CREATE TABLE lineitem ({ddl(money)})")
         placeholders = ", ".join("?" * len(_NAMES))
         for batch in pq.ParquetFile(parquet).iter_batches(batch_size=50_000):
             columns_of_values = _values(batch)
