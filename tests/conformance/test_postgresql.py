@@ -9,8 +9,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from connections.connectors.postgresql.copy import reader
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.testing.case import ConnectorUnderTest, TypedValues, declared
+from connections.sdk.testing.reading import ReadingTests
 from connections.sdk.testing.suite import DestinationSuite, ServerTests, SharedHashingTests, SnapshotTests
 from tests.servers.ports import reserved_port
 
@@ -46,7 +48,7 @@ OWN_TYPES = (
 )
 
 
-class TestPostgresql(DestinationSuite, ServerTests, SnapshotTests, SharedHashingTests):
+class Server:
     @pytest.fixture
     def connector_under_test(self, request: pytest.FixtureRequest, database_url: str) -> Iterator[ConnectorUnderTest]:
         parameters = ConnectionParameters(kind="postgresql", url=database_url, name="warehouse")
@@ -63,3 +65,15 @@ class TestPostgresql(DestinationSuite, ServerTests, SnapshotTests, SharedHashing
                 own_types=OWN_TYPES,
                 **declared("postgresql"),
             )
+
+
+class TestPostgresql(Server, DestinationSuite, ServerTests, SnapshotTests, SharedHashingTests):
+    """With ADBC, as few values are read."""
+
+
+class TestManyValues(Server, ReadingTests, SnapshotTests):
+    """The values that are decoded here."""
+
+    @pytest.fixture(autouse=True)
+    def decoded_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reader, "MANY_VALUES", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,7 @@ from connections.connectors.postgresql.datatypes import parse
 from connections.connectors.postgresql.dialect import schema_of_table
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.errors.statement import from_psycopg
-from connections.sdk.errors import QueryInvalid
+from connections.sdk.errors import PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 from connections.sdk.sql.foreign_keys import ForeignKey
@@ -55,6 +56,14 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
     )
     names = [(result.fname(i) or b"").decode() for i in positions]
     return tuple(_column(name, *row[:4]) for name, row in zip(names, types, strict=True))
+
+
+def estimated_rows(session: Session, query: str) -> int:
+    """Return the number of rows that the planner expects; 0 if it does not plan the query, such as SHOW."""
+    with suppress(PipekitError):
+        plan = session.fetch(f"EXPLAIN (FORMAT JSON)\n{query}")[0][0]
+        return int(plan[0]["Plan"]["Plan Rows"])
+    return 0
 
 
 def _result(connection: psycopg.Connection[Any]) -> pq.abc.PGresult:

@@ -10,9 +10,12 @@ from typing import Any
 import pyarrow as pa
 from pyarrow._compute import call_function
 
+from connections.sdk.arrow.numpy_import import without_numpy
+
 
 def __getattr__(name: str) -> Any:
-    import pyarrow.compute
+    with without_numpy():
+        import pyarrow.compute
 
     return getattr(pyarrow.compute, name)
 
@@ -34,3 +37,8 @@ def is_nan(array: pa.Array) -> pa.Array:
 def min_max(array: pa.Array) -> pa.Scalar:
     """Return a struct with the fields ``min`` and ``max``; both are NULL without elements that are not NULL."""
     return call_function("min_max", [array])
+
+
+def take(array: pa.Array, positions: pa.Array) -> pa.Array:
+    """Return the elements at these positions."""
+    return call_function("take", [array, positions])

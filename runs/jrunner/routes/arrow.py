@@ -126,6 +126,8 @@ class Pump:
             if isinstance(item, BaseException):
                 self.cancellation.check()
                 raise item
+            if not self.rows and (method := getattr(self.batches, "method", "")):
+                self.reporter.log(f"reading with {method}")
             self.rows += item.num_rows
             self.size += item.nbytes
             yield item

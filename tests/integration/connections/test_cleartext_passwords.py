@@ -16,7 +16,7 @@ import pytest
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy import bulk
-from connections.connectors.postgresql.copy.reader import PostgresqlBatches
+from connections.connectors.postgresql.copy.adbc_rows import AdbcRows
 from connections.connectors.postgresql.session.backend_status import Backend
 from connections.connectors.postgresql.session.settings import libpq_settings
 from connections.sdk.errors import AuthenticationFailed, PipekitError
@@ -33,8 +33,7 @@ pytestmark = [
 
 
 def by_adbc(parameters: ConnectionParameters) -> None:
-    batches = PostgresqlBatches(parameters, "SELECT 1", (), 1)
-    with batches._opened():
+    with AdbcRows(parameters, "SELECT 1", (), (), batch_bytes=1).opened():
         pass
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy import bulk
-from connections.connectors.postgresql.copy.reader import PostgresqlBatches
+from connections.connectors.postgresql.copy.adbc_rows import AdbcRows
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 
@@ -27,7 +27,7 @@ def by_asyncpg(parameters: ConnectionParameters) -> None:
 
 
 def by_adbc(parameters: ConnectionParameters) -> None:
-    with PostgresqlBatches(parameters, "SELECT 1", (), 1)._opened():
+    with AdbcRows(parameters, "SELECT 1", (), (), batch_bytes=1).opened():
         pass
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from connections.connectors.postgresql.copy import reader
 from tests.harness.small_databases import System, postgresql
 
 
@@ -20,3 +23,11 @@ def warehouse(postgresql_server: str) -> System:
         "CREATE DOMAIN percentage AS integer CHECK (VALUE BETWEEN 0 AND 100)",
     )
     return system
+
+
+@pytest.fixture(params=["ADBC", "binary COPY"])
+def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make the reader of PostgreSQL use each of its methods, whatever the number of values."""
+    name: str = request.param
+    monkeypatch.setattr(reader, "MANY_VALUES", sys.maxsize if name == "ADBC" else 0)
+    return name

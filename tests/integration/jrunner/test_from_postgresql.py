@@ -78,6 +78,7 @@ def test_values_of_every_type_arrive_as_text_by_the_raw_route(warehouse: System)
     assert (result.route, result.values) == ("raw", expected)
 
 
+@pytest.mark.usefixtures("method")
 def test_values_of_every_type_arrive_by_arrow(warehouse: System) -> None:
     """With the types that the raw route cannot transfer, the whole table is transferred by arrow."""
     expected = _cast_texts([case for case in VALUES + BY_ID if case[:2] not in NOT_BY_ARROW])
@@ -101,6 +102,7 @@ def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     ]
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value"), sorted(NOT_BY_ARROW))
 def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: str, value: str) -> None:

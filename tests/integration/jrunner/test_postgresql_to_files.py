@@ -39,6 +39,7 @@ TO_SQLITE = [
 ]
 
 
+@pytest.mark.usefixtures("method")
 def test_values_arrive_exactly_in_sqlite(warehouse: System, tmp_path: Path) -> None:
     copy = sqlite(tmp_path / "copy.db")
     cases = [case[:3] for case in TO_SQLITE]
@@ -59,6 +60,7 @@ NOT_IN_SQLITE = [
 ]
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.default_cases(2)
 @pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_SQLITE)
 def test_a_value_that_sqlite_would_alter_is_refused(
@@ -102,6 +104,7 @@ TO_DUCKDB = [
 ]
 
 
+@pytest.mark.usefixtures("method")
 def test_values_arrive_exactly_in_duckdb(warehouse: System, tmp_path: Path) -> None:
     result = transfer_values(
         warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR"
@@ -119,6 +122,7 @@ NOT_IN_DUCKDB = [
 ]
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_DUCKDB)
 def test_a_value_that_duckdb_would_alter_is_refused(

@@ -1,48 +1,30 @@
-"""Reads the rows of a PostgreSQL query as Arrow batches, through ADBC: one COPY in a read-only session."""
+"""Reads the rows of a PostgreSQL query as Arrow batches, from one COPY in a read-only session."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import adbc_driver_manager
-import adbc_driver_postgresql
 import pyarrow as pa
-from psycopg.conninfo import make_conninfo
 
 from connections.connectors.postgresql import driver
-from connections.connectors.postgresql.copy import wire_values
-from connections.connectors.postgresql.errors.connect import from_connect_exception
-from connections.connectors.postgresql.errors.statement import connection_lost, from_server, label
-from connections.connectors.postgresql.introspection import describe_query
-from connections.connectors.postgresql.own_metadata import (
-    IS_METADATA,
-    SERVER_DATABASE,
-    UNIDENTIFIED,
-    check_metadata,
-    check_server_database,
-)
-from connections.connectors.postgresql.session import clear_text
-from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.settings import (
-    address,
-    libpq_settings,
-    no_progress_timeout,
-    session_options,
-)
-from connections.sdk import errors, session_cleanup
-from connections.sdk.arrow import adbc
+from connections.connectors.postgresql.introspection import describe_query, estimated_rows
+from connections.sdk import errors
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
+from connections.sdk.arrow.numpy_import import with_numpy
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.types import to_arrow
 
-# status codes of ADBC for a broken connection
-_IO = (adbc_driver_manager.AdbcStatusCode.IO, adbc_driver_manager.AdbcStatusCode.TIMEOUT)
-_READ_ONLY = " -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+if TYPE_CHECKING:  # each is imported only when it is used
+    from connections.connectors.postgresql.copy.adbc_rows import AdbcRows
+    from connections.connectors.postgresql.copy.binary_rows import BinaryRows
+
+# estimated number of values from which decoding them here saves more time than numpy and asyncpg take to import
+MANY_VALUES = 2_000_000
 
 
 class PostgresqlReader:
@@ -57,7 +39,8 @@ class PostgresqlReader:
 class PostgresqlBatches:
     """The batches of one query, which is executed when the iteration begins.
 
-    ``close`` cancels the query; it may be called from another thread.
+    ``close`` cancels the query; it may be called from another thread. ``method`` says how the rows are read, and why;
+    it is empty before the first batch.
     """
 
     def __init__(
@@ -69,121 +52,68 @@ class PostgresqlBatches:
         self.batch_bytes = batch_bytes
         self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
         self.rows = 0
-        self._stop: Callable[[], object] | None = None
-        self._backend: Backend | None = None
-        # whether a pooler may pass each statement to another process of the server
-        self._pooled = False
+        self.method = ""
+        self._source: AdbcRows | BinaryRows | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        natives = self._native_types()
-        text = wire_values.wrapped(self.query, natives, self.columns)
-        with self._opened() as cursor:
-            for raw in rebatch(self._stream(cursor, text), self.batch_bytes):
-                arrays = [self._column(raw.column(i), i) for i in range(raw.num_columns)]
+        natives, is_pooled, values = self._describe()
+        self._source = self._choose(natives, is_pooled, values)
+        with contextlib.closing(self._source.read()) as rows:
+            for raw in rebatch(rows, self.batch_bytes):
+                arrays = [convert_exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
                 self.rows += raw.num_rows
                 yield pa.record_batch(arrays, schema=self.schema)
 
     def close(self) -> None:
-        if stop := self._stop:
-            with contextlib.suppress(adbc_driver_manager.Error):
-                stop()
+        if source := self._source:
+            source.close()
 
     def is_busy(self) -> bool:
-        return self._backend is not None and self._backend.is_busy()
+        return self._source is not None and self._source.is_busy()
 
-    def _native_types(self) -> list[str]:
+    def _describe(self) -> tuple[list[str], bool, int]:
+        """Return the types of the query's columns, whether a pooler is between, and the estimated number of values."""
         session = driver.connect(self.parameters)
         try:
-            self._pooled = session.backend.pid is None
             columns = describe_query(session, self.query)
+            if len(columns) != len(self.columns):
+                raise errors.ColumnMissing(
+                    f"The source query returns {len(columns)} columns, but the module has {len(self.columns)}.",
+                    hint="Refresh the module's columns from its query.",
+                )
+            values = len(columns) * estimated_rows(session, self.query)
+            return [column.native_type for column in columns], session.backend.pid is None, values
         finally:
             session.close()
-        if len(columns) != len(self.columns):
-            raise errors.ColumnMissing(
-                f"The source query returns {len(columns)} columns, but the module has {len(self.columns)}.",
-                hint="Refresh the module's columns from its query.",
-            )
-        return [column.native_type for column in columns]
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[adbc.Cursor]:
-        keywords = libpq_settings(self.parameters)
-        if keywords.get("target_session_attrs") == "read-write":
-            # the session itself is read-only
-            keywords["target_session_attrs"] = "primary"
-        options = session_options(self.parameters) + _READ_ONLY
+    def _choose(self, natives: list[str], is_pooled: bool, values: int) -> AdbcRows | BinaryRows:
+        """Return what reads the rows: libpq's connections have protections and logins that asyncpg's do not have."""
+        if is_pooled:
+            self.method = "ADBC, because there is a pooler between"
+        elif values < MANY_VALUES:
+            self.method = f"ADBC, because about {values:,} values are expected"
+        else:
+            with with_numpy():
+                from connections.connectors.postgresql.copy.binary_rows import BinaryRows
 
-        def connect(given: dict[str, Any]) -> adbc.Cursor:
-            uri = make_conninfo(**given, options=options, client_encoding="UTF8")
-            return adbc.Cursor(adbc_driver_postgresql.connect(uri))
-
-        try:
-            opened = clear_text.opened(keywords, connect, adbc_driver_manager.Error)
-        except adbc_driver_manager.Error as error:
-            raise from_connect_exception(error, name=self.parameters.name, address=address(keywords)) from None
-        with opened as cursor:
-            self._check_metadata(cursor)
-            self._backend = self._identify(cursor, keywords)
-            self._stop = cursor.cancel
+            rows = BinaryRows(self.parameters, self.query, natives, self.columns)
             try:
-                with session_cleanup.terminated_by(self._backend.terminate):
-                    yield cursor
-            finally:
-                self._stop = None
+                rows.open()
+                self.method = f"binary COPY, because about {values:,} values are expected"
+                return rows
+            except errors.PipekitError as error:
+                self.method = f"ADBC, because asyncpg did not connect: {error}"
 
-    def _check_metadata(self, cursor: adbc.Cursor) -> None:
-        """Raise Protected when the connection leads to Pipekit's metadata.
+        from connections.connectors.postgresql.copy.adbc_rows import AdbcRows
 
-        Checked again, because it may lead to another server than the session that described the query.
-        """
-        check_metadata(self._fetch_row(cursor, IS_METADATA), self.parameters)
-        if not self.parameters.protection.databases:
-            return
-        try:
-            row = self._fetch_row(cursor, SERVER_DATABASE)
-        except UNIDENTIFIED:
-            return
-        check_server_database(row, self.parameters)
-
-    def _fetch_row(self, cursor: adbc.Cursor, sql: str) -> Any:
-        try:
-            cursor.execute(sql)
-            return cursor.fetchone()
-        except (adbc_driver_manager.Error, OSError) as error:
-            raise translated(error, name=self.parameters.name) from None
-
-    def _identify(self, cursor: adbc.Cursor, keywords: dict[str, str]) -> Backend:
-        row = None
-        if not self._pooled:
-            with contextlib.suppress(adbc_driver_manager.Error):
-                cursor.execute(IDENTITY)
-                row = cursor.fetchone()
-        return Backend.of(keywords, row, no_progress_timeout=no_progress_timeout(self.parameters))
-
-    def _stream(self, cursor: adbc.Cursor, text: str) -> Iterator[pa.RecordBatch]:
-        try:
-            cursor.set_options(**{"adbc.postgresql.batch_size_hint_bytes": self.batch_bytes // 4})
-            cursor.execute(text)
-            yield from cursor.reader
-        except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
-            raise translated(error, name=self.parameters.name) from None
-
-    def _column(self, array: pa.Array, position: int) -> pa.Array:
-        column = self.columns[position]
-        return convert_exactly(wire_values.repaired(array, column), column)
-
-
-def translated(error: Exception, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one of ADBC's or Arrow's, by its SQLSTATE if it has one."""
-    if from_report := from_server(error, name=name):
-        return from_report
-    if isinstance(error, OSError) or getattr(error, "status_code", None) in _IO:
-        return connection_lost(str(error), name=name)
-    return errors.InternalError(
-        f"{label(name)} The rows could not be read: {error}",
-        hint="This is a bug in Pipekit; please report it.",
-        detail=repr(error),
-    )
+        return AdbcRows(
+            self.parameters,
+            self.query,
+            natives,
+            self.columns,
+            batch_bytes=self.batch_bytes,
+            is_pooled=is_pooled,
+        )
 
 
 READER = PostgresqlReader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -23,27 +24,59 @@ _DATE_INFINITY, _DATE_MINUS_INFINITY, _FIRST_DATE = -2_147_472_692, -2_147_472_6
 _INFINITY, _MINUS_INFINITY = -9_222_425_352_054_775_809, -9_222_425_352_054_775_808
 _FIRST_TIMESTAMP = -211_000_000_000_000_000
 _DAY = 86_400_000_000
+_NUMERIC = re.compile(r"numeric\((\d+)(?:,(-?\d+))?\)")
+# decimal digits that always fit into 64 bits
+_MAX_DIGITS = 18
 _TOO_LATE = "is later than the last timestamp that Arrow represents in microseconds"
 
 
-def wrapped(query: str, natives: Sequence[str], columns: Sequence[Column]) -> str:
-    """Return the query with a cast for each column that the driver would not read exactly; columns are c0, c1, ..."""
-    names = [f"c{position}" for position in range(len(columns))]
-    values = [value(f"q.{name}", native, column) for name, native, column in zip(names, natives, columns, strict=True)]
+def sent_types(natives: Sequence[str], columns: Sequence[Column], *, decodes_numeric: bool = False) -> list[str]:
+    """Return the type in which the values of each column are sent: its own, without length, or text.
+
+    ADBC reads numerics as text; with ``decodes_numeric`` they are sent as such only if `binary_numeric` decodes them.
+    """
+    return [
+        _sent(native, column, decodes_numeric=decodes_numeric) for native, column in zip(natives, columns, strict=True)
+    ]
+
+
+def wrapped(query: str, natives: Sequence[str], sent: Sequence[str]) -> str:
+    """Return the query with a cast for each column that is sent as another type; columns are c0, c1, ..."""
+    names = [f"c{position}" for position in range(len(sent))]
+    values = [f"q.{name}{_cast(native, to)}" for name, native, to in zip(names, natives, sent, strict=True)]
     # on separate lines, so that a comment at the end of the query does not comment out the bracket
     return f"SELECT {', '.join(values)} FROM (\n{query}\n) AS q({', '.join(names)})\n"
 
 
 def value(expression: str, native: str, column: Column) -> str:
-    """Return the expression to select for a column of type ``native`` that is read as ``column``."""
-    name = native.partition("(")[0].strip() + (native.rpartition(")")[2] if "(" in native else "")
-    is_text = pa.types.is_string(to_arrow(column.data_type))
-    if name == "money":
-        return f"{expression}::numeric::text"
-    # the driver reads numeric as text, but has its own text for NaN and Infinity
-    if name == "numeric" and not is_text:
-        return expression
-    return expression if name in (_EXACT_TEXT if is_text else _EXACT) else f"{expression}::text"
+    """Return the expression to select for a column of type ``native`` that ADBC reads as ``column``."""
+    return f"{expression}{_cast(native, _sent(native, column, decodes_numeric=False))}"
+
+
+def _sent(native: str, column: Column, *, decodes_numeric: bool) -> str:
+    name, target = _without_length(native), to_arrow(column.data_type)
+    # ADBC has its own text for NaN and Infinity
+    if name == "numeric" and not pa.types.is_string(target):
+        return name if not decodes_numeric or _is_short(native, target) else "text"
+    return name if name in (_EXACT_TEXT if pa.types.is_string(target) else _EXACT) else "text"
+
+
+def _is_short(native: str, target: pa.DataType) -> bool:
+    """Return whether the values of a numeric type, as decimals of type ``target``, have at most 18 digits."""
+    size = _NUMERIC.fullmatch(native)
+    if size is None or not pa.types.is_decimal(target):
+        return False
+    return bool(int(size[1]) - int(size[2] or 0) + target.scale <= _MAX_DIGITS)
+
+
+def _cast(native: str, sent: str) -> str:
+    if _without_length(native) == sent:
+        return ""
+    return "::numeric::text" if native == "money" else "::text"
+
+
+def _without_length(native: str) -> str:
+    return native.partition("(")[0].strip() + (native.rpartition(")")[2] if "(" in native else "")
 
 
 def repaired(array: pa.Array, column: Column) -> pa.Array:
@@ -82,8 +115,9 @@ def _check_maximum(micros: pa.Array, column: Column) -> None:
 def _check_years(fixed: pa.Array, column: Column) -> None:
     overflowed = pc.and_(pc.less(fixed, _FIRST_TIMESTAMP), pc.not_equal(fixed, -INFINITE_TIMESTAMP))
     if pc.any(overflowed).as_py():
-        raise _too_late(column, fixed.filter(overflowed)[0].as_py() + 2**64)
+        raise too_late(column, fixed.filter(overflowed)[0].as_py() + 2**64)
 
 
-def _too_late(column: Column, micros: int) -> InvalidValue:
+def too_late(column: Column, micros: int) -> InvalidValue:
+    """Return the error for a timestamp in microseconds since 1970 that Arrow cannot represent."""
     return invalid_value(column, timestamp_text(*divmod(micros, _DAY)), why=_TOO_LATE)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from connections import own_metadata, registry
-from connections.connectors.postgresql.copy.reader import PostgresqlBatches
+from connections.connectors.postgresql.copy.adbc_rows import AdbcRows
 from connections.connectors.postgresql.own_metadata import SERVER_DATABASE
 from connections.sdk.errors import PermissionDenied, Protected
 from connections.sdk.files.protection import METADATA_TABLES, ServerDatabase
@@ -143,13 +143,13 @@ def test_a_server_without_pg_control_system_is_allowed_on_every_route(
 
 def test_a_reader_that_cannot_check_for_the_metadata_reads_nothing(database_url: str) -> None:
     parameters = ConnectionParameters(kind="postgresql", url=database_url.replace("postgres:@", "blind@"), name="sly")
-    batches = PostgresqlBatches(parameters, "SELECT 1 AS n", (), 1000)
+    rows = AdbcRows(parameters, "SELECT 1 AS n", (), (), batch_bytes=1000)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE blind LOGIN")
         connection.execute("REVOKE SELECT ON pg_catalog.pg_class FROM PUBLIC")
     try:
         # the reader checks on its own connection, which may lead to another server than the one before
-        with pytest.raises(PermissionDenied), batches._opened():
+        with pytest.raises(PermissionDenied), rows.opened():
             pass
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
