@@ -26,9 +26,10 @@ def obstacles(session: Session, table: TableName, beside: TableName) -> tuple[st
 
 
 def move_obstacles(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
-    if not _named(session, table).schema:
+    named = _named(session, table)
+    if not named.schema:
         return ("the search_path has no schema for it",)
-    return found.of_move(session, beside)
+    return found.of_move(session, named, beside)
 
 
 def create(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:

@@ -32,13 +32,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableDefinition:
-    """The parts of a table, ordered by kind and name. ``user`` is the session's; see the query for the rest."""
+    """The parts of a table, ordered by kind and name.
+
+    ``user`` is the session's. Its new tables have default privileges for the ``default_grantees``, None for PUBLIC, and
+    the session's default tablespace and access method.
+    """
 
     table: TableName
     parts: tuple[Part, ...]
     user: str
-    # roles to which a new table of this user is granted by default; None stands for PUBLIC
     default_grantees: tuple[str | None, ...] = ()
+    default_tablespace: str | None = None
+    default_access_method: str = ""
 
     @property
     def whole(self) -> Part:
@@ -88,6 +93,8 @@ def read_definition(session: Session, table: TableName) -> TableDefinition:
         parts=tuple(part for part in parts if part.kind != "session"),
         user=own_session["user"],
         default_grantees=tuple(own_session["default_grantees"] or ()),
+        default_tablespace=own_session["default_tablespace"],
+        default_access_method=own_session["default_access_method"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from connections.sdk.formatting import listed
@@ -14,22 +15,32 @@ _TEXTS = {
     "access_method": "it is not a heap, but {names}",
     "create": "this user may not create tables in the schema {names}",
     "dependent": "{names} depends on it",
+    "event_trigger": "the event trigger {names} acts on CREATE TABLE",
     "extension": "it belongs to the extension {names}",
     "grantor": "{names} granted privileges on it, and not its owner",
     "identity": "its column {names} is an identity",
+    "index_extension": "its index {names} depends on an extension",
     "inheritance": "it is inherited or partitioned, with {names}",
     "invalid_index": "its index {names} is invalid",
+    "itself": "{names} refers to it",
     "kind": "it is not an ordinary table",
+    "no_replica_identity": "the index of its replica identity was dropped",
     "owner": "it belongs to {names}, and this user is not a member of that role",
     "owner_create": "its owner may not create tables in the schema {names}",
+    "partitioned_reference": "its foreign key {names} references a partitioned table",
     "publication": "the publication {names} publishes its changes",
     "row_security": "it has row security",
+    "row_type": "its row type has a comment or privileges of its own",
+    "row_variable": "{names} may have a variable of its row type",
     "security_label": "it has a security label of {names}",
+    "statistics_owner": "its statistics object {names} belongs to a role of which this user is not a member",
     "subscription": "a subscription writes to it",
     "temporary": "it is temporary",
     "typed": "it is a table of the type {names}",
 }
-_PUBLISHED = "the publication {names} would publish the staging table"
+_STAGING_PUBLISHED = "the publication {names} would publish the staging table"
+# of a new table; the rows that it has when it is moved there would not be published
+_SCHEMA_PUBLISHED = "the publication {names} publishes the tables of its schema"
 _DEFAULTS = "there are default privileges for tables in the schema {names}"
 # objects that are named for one reason
 _MAX_NAMED = 3
@@ -38,24 +49,32 @@ _MAX_NAMED = 3
 def of_exchange(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
     """Return why ``beside`` cannot take the place of the existing table."""
     rows = session.fetch(_query("exchange_obstacles"), (table.schema, table.table, beside.schema, beside.schema))
+    return (*_texts(rows), *_publications(session, beside.schema, _STAGING_PUBLISHED))
+
+
+def of_move(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
+    """Return why ``beside`` cannot become the new table."""
+    # privileges that a table of the destination's schema would not have
+    has_defaults = session.fetch(_query("default_privileges"), (beside.schema,))
+    return (
+        *((_DEFAULTS.format(names=beside.schema),) if has_defaults else ()),
+        *_texts(session.fetch(_query("creation_triggers"))),
+        *_publications(session, beside.schema, _STAGING_PUBLISHED),
+        *_publications(session, table.schema, _SCHEMA_PUBLISHED),
+    )
+
+
+def _texts(rows: Sequence[Sequence[str]]) -> list[str]:
     names: dict[str, list[str]] = {}
     for what, name in rows:
         names.setdefault(what, []).append(name)
-    texts = tuple(_TEXTS[what].format(names=listed(objects, most=_MAX_NAMED)) for what, objects in names.items())
-    return texts + _publications(session, beside)
+    return [_TEXTS[what].format(names=listed(objects, most=_MAX_NAMED)) for what, objects in names.items()]
 
 
-def of_move(session: Session, beside: TableName) -> tuple[str, ...]:
-    """Return why ``beside`` cannot become a new table."""
-    # privileges that a table of the destination's schema would not have
-    has_defaults = session.fetch(_query("default_privileges"), (beside.schema,))
-    return ((_DEFAULTS.format(names=beside.schema),) if has_defaults else ()) + _publications(session, beside)
-
-
-def _publications(session: Session, beside: TableName) -> tuple[str, ...]:
-    """Return the publications to which the rows would be staged, unlike those of an UNLOGGED table."""
-    rows = session.fetch(_query("publications_of_schema"), (beside.schema,))
-    return (_PUBLISHED.format(names=listed([name for (name,) in rows], most=_MAX_NAMED)),) if rows else ()
+def _publications(session: Session, schema: str, text: str) -> list[str]:
+    """Return the publications that publish what is written to a logged table of the schema."""
+    rows = session.fetch(_query("publications_of_schema"), (schema, schema))
+    return [text.format(names=listed([name for (name,) in rows], most=_MAX_NAMED))] if rows else []
 
 
 def _query(name: str) -> str:

@@ -20,8 +20,10 @@ def create_statements(definition: TableDefinition, twin: TableName) -> Iterator[
     # identity columns would get sequences of their own
     like = f"LIKE {DIALECT.qualified(definition.table)} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS"
     options = f"\nWITH ({_options(table['options'])})" if table["options"] else ""
-    tablespace = f"\nTABLESPACE {_quote(table['tablespace'])}" if table["tablespace"] else ""
-    yield f"CREATE {unlogged}TABLE {name} (\n  {like} EXCLUDING IDENTITY\n){options}{tablespace}"
+    method = table["access_method"]
+    using = f"\nUSING {_quote(method)}" if method != definition.default_access_method else ""
+    create = f"CREATE {unlogged}TABLE {name} (\n  {like} EXCLUDING IDENTITY\n){using}{options}"
+    yield from _in_tablespace(definition, table["tablespace"], create)
     if table["comment"] is not None:
         yield f"COMMENT ON TABLE {name} IS {DIALECT.string(table['comment'])}"
     for column in definition.of_kind("column"):
@@ -30,6 +32,11 @@ def create_statements(definition: TableDefinition, twin: TableName) -> Iterator[
             yield f"{alter} SET STATISTICS {int(column['statistics'])}"
         if column["options"]:
             yield f"{alter} SET ({_options(column['options'])})"
+    for constraint in definition.of_kind("constraint"):
+        if constraint["type"] != "f" and constraint["definition"].endswith(" NOT VALID"):
+            # the copy of an empty table is valid
+            yield f"ALTER TABLE {name} DROP CONSTRAINT {_quote(constraint.name)}"
+            yield from _constraint(constraint, name, constraint["definition"])
     if table["owner"] != definition.user:
         yield f"ALTER TABLE {name} OWNER TO {_quote(table['owner'])}"
     yield from _privileges(definition, name)
@@ -42,7 +49,7 @@ def complete_statements(definition: TableDefinition, beside: TableDefinition) ->
     existing = {(part.kind, part.name) for part in beside.parts}
     for index in definition.of_kind("index"):
         if ("index", names["index", index.name]) not in existing:
-            yield from _index(index, name, twin.schema, names["index", index.name])
+            yield from _index(definition, index, name, TableName(twin.schema, names["index", index.name]))
     if identity := _REPLICA_IDENTITIES.get(definition.whole["replica_identity"]):
         yield f"ALTER TABLE {name} REPLICA IDENTITY {identity}"
     for constraint in definition.of_kind("constraint"):
@@ -53,6 +60,8 @@ def complete_statements(definition: TableDefinition, beside: TableDefinition) ->
             continue
         own = DIALECT.qualified(TableName(twin.schema, names["statistics", statistics.name]))
         yield f"CREATE STATISTICS {own} {statistics['definition']} FROM {name}"
+        if statistics["owner"] != definition.user:
+            yield f"ALTER STATISTICS {own} OWNER TO {_quote(statistics['owner'])}"
         if statistics["target"] is not None:
             yield f"ALTER STATISTICS {own} SET STATISTICS {int(statistics['target'])}"
         if statistics["comment"] is not None:
@@ -63,9 +72,12 @@ def complete_statements(definition: TableDefinition, beside: TableDefinition) ->
 def release_statements(former: TableDefinition) -> Iterator[str]:
     """Yield the statements that drop a former table's foreign keys, which would prevent deletes from other tables."""
     name = DIALECT.qualified(former.table)
-    for constraint in former.of_kind("constraint"):
-        if constraint["type"] == "f" and not constraint["own"]:
-            yield f"ALTER TABLE {name} DROP CONSTRAINT {_quote(constraint.name)}"
+    keys = [part for part in former.of_kind("constraint") if part["type"] == "f" and not part["own"]]
+    # the order in which a delete from a referenced table locks both; the other one could end in a deadlock
+    for referenced in sorted({key["lockable"] for key in keys if key["lockable"]}):
+        yield f"LOCK TABLE {referenced} IN ACCESS EXCLUSIVE MODE"
+    for constraint in keys:
+        yield f"ALTER TABLE {name} DROP CONSTRAINT {_quote(constraint.name)}"
 
 
 def grant_statements(table: TableName, granted: Sequence[Sequence[Any]]) -> Iterator[str]:
@@ -83,7 +95,7 @@ def _privileges(definition: TableDefinition, name: str) -> Iterator[str]:
     """Yield the statements that replace the default privileges of a new table by those of the definition."""
     table = definition.whole
     owner, granted = table["owner"], table["privileges"] or []
-    of_owner = sorted(privilege for grantee, privilege, _ in granted if grantee == owner)
+    of_owner = sorted(privilege for grantee, privilege, grantable in granted if grantee == owner and not grantable)
     revoked = [grantee for grantee in definition.default_grantees if grantee != owner]
     if of_owner != table["all_privileges"] or owner in definition.default_grantees:
         revoked.append(owner)
@@ -108,23 +120,33 @@ def _role(grantee: str | None) -> str:
     return "PUBLIC" if grantee is None else _quote(grantee)
 
 
-def _index(index: Part, table: str, schema: str, name: str) -> Iterator[str]:
-    constraint, quoted, own = index["constraint"], _quote(name), DIALECT.qualified(TableName(schema, name))
-    if index["tablespace"]:
-        # the clause stands in the middle of the definition
-        yield f"SET default_tablespace = {DIALECT.string(index['tablespace'])}"
+def _in_tablespace(definition: TableDefinition, tablespace: str | None, create: str) -> Iterator[str]:
+    """Yield a statement that creates something in a tablespace, None for the database's.
+
+    The clause would stand in the middle of an index's definition, and cannot name the database's tablespace.
+    """
+    if tablespace == definition.default_tablespace:
+        yield create
+    else:
+        yield f"SET default_tablespace = {DIALECT.string(tablespace or '')}"
+        yield create
+        yield "RESET default_tablespace"
+
+
+def _index(definition: TableDefinition, index: Part, table: str, name: TableName) -> Iterator[str]:
+    constraint, quoted, own = index["constraint"], _quote(name.table), DIALECT.qualified(name)
     if constraint and (constraint["type"] == "x" or constraint["period"]):
-        yield f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {constraint['definition']}"
+        create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {constraint['definition']}"
+        yield from _in_tablespace(definition, index["tablespace"], create)
     else:
         unique = "UNIQUE " if index["unique"] else ""
-        yield f"CREATE {unique}INDEX {quoted} ON {table} USING {index['definition']}"
+        create = f"CREATE {unique}INDEX {quoted} ON {table} USING {index['definition']}"
+        yield from _in_tablespace(definition, index["tablespace"], create)
         if constraint:
             words = "PRIMARY KEY" if constraint["type"] == "p" else "UNIQUE"
             deferrable = " DEFERRABLE" if constraint["deferrable"] else ""
             deferred = " INITIALLY DEFERRED" if constraint["deferred"] else ""
             yield f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {words} USING INDEX {quoted}{deferrable}{deferred}"
-    if index["tablespace"]:
-        yield "RESET default_tablespace"
     for position, target in (index["statistics"] or {}).items():
         yield f"ALTER INDEX {own} ALTER COLUMN {int(position)} SET STATISTICS {int(target)}"
     if index["comment"] is not None:
@@ -139,12 +161,17 @@ def _index(index: Part, table: str, schema: str, name: str) -> Iterator[str]:
 
 def _foreign_key(constraint: Part, table: str) -> Iterator[str]:
     """Yield the statements that add a foreign key; it is validated with a weaker lock on the referenced table."""
-    name, definition = _quote(constraint.name), constraint["definition"]
+    definition = constraint["definition"]
     if constraint["own"]:
         definition = definition.replace(" REFERENCES (", f" REFERENCES {table}(", 1)
     unchecked = definition.endswith((" NOT VALID", " NOT ENFORCED"))
-    yield f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}{'' if unchecked else ' NOT VALID'}"
+    yield from _constraint(constraint, table, f"{definition}{'' if unchecked else ' NOT VALID'}")
     if not unchecked:
-        yield f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"
+        yield f"ALTER TABLE {table} VALIDATE CONSTRAINT {_quote(constraint.name)}"
+
+
+def _constraint(constraint: Part, table: str, definition: str) -> Iterator[str]:
+    name = _quote(constraint.name)
+    yield f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"
     if constraint["comment"] is not None:
         yield f"COMMENT ON CONSTRAINT {name} ON {table} IS {DIALECT.string(constraint['comment'])}"

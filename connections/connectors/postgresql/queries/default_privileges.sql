@@ -4,5 +4,6 @@ SELECT CASE x.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(x.grantee) END, x.pr
 FROM pg_default_acl d
 JOIN pg_namespace n ON n.oid = d.defaclnamespace
 CROSS JOIN LATERAL aclexplode(d.defaclacl) x
-WHERE d.defaclobjtype = 'r' AND d.defaclrole = current_user::regrole AND n.nspname = %s
+WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+AND n.nspname = %s
 ORDER BY x.grantee, x.privilege_type

@@ -1,7 +1,7 @@
 -- Everything that an exchange of tables carries over, one row per part of a table: what the part is (table, column,
--- constraint, index, statistics), its name, and its properties; and as part "session" the user, and the roles to which
--- the user's default privileges grant something on new tables. Parameters: schema and name of the table. Executed with
--- pg_catalog as the whole search_path, so that definitions name every schema.
+-- constraint, index, statistics), its name, and its properties; and as part "session" the user, and what the server
+-- adds to new tables of the session: default privileges and settings. Parameters: schema and name of the table. Executed
+-- with pg_catalog as the whole search_path, so that definitions name every schema.
 WITH t AS (
   SELECT c.*, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'r'
@@ -17,11 +17,9 @@ SELECT 'table' AS part, '' AS name, jsonb_build_object(
   'persistence', t.relpersistence,
   'access_method', (SELECT m.amname FROM pg_am m WHERE m.oid = t.relam),
   'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = t.reltablespace),
-  'options', to_jsonb(ARRAY(
-    SELECT o FROM unnest(t.reloptions) o
-    UNION ALL
-    SELECT 'toast.' || o FROM pg_class x, unnest(x.reloptions) o WHERE x.oid = t.reltoastrelid
-    ORDER BY 1)),
+  'options', to_jsonb(coalesce(t.reloptions, '{}') || ARRAY(
+    SELECT 'toast.' || o FROM pg_class x, unnest(x.reloptions) WITH ORDINALITY r (o, n) WHERE x.oid = t.reltoastrelid
+    ORDER BY n)),
   'replica_identity', t.relreplident,
   'comment', obj_description(t.oid, 'pg_class'),
   'privileges', (
@@ -36,10 +34,14 @@ FROM t
 UNION ALL
 SELECT 'session', '', jsonb_build_object(
   'user', current_user,
+  -- roles whose privileges on a new table depend on default privileges, NULL for PUBLIC; the user may have fewer, too
   'default_grantees', (
     SELECT jsonb_agg(DISTINCT CASE x.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(x.grantee) END)
-    FROM pg_default_acl d, aclexplode(d.defaclacl) x
-    WHERE d.defaclobjtype = 'r' AND d.defaclrole = current_user::regrole)
+    FROM pg_default_acl d
+    CROSS JOIN LATERAL (SELECT e.grantee FROM aclexplode(d.defaclacl) e UNION SELECT d.defaclrole) x
+    WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)),
+  'default_tablespace', nullif(current_setting('default_tablespace'), ''),
+  'default_access_method', current_setting('default_table_access_method')
 )
 FROM t
 UNION ALL
@@ -70,13 +72,17 @@ SELECT 'constraint', k.conname, jsonb_build_object(
   'type', k.contype,
   -- the name of the table itself in a reference to it is left out
   'definition', CASE WHEN k.confrelid = t.oid
-                     THEN regexp_replace(pg_get_constraintdef(k.oid), '^(FOREIGN KEY \(.*\) REFERENCES ).*?(\([^()]*\).*)$', '\1\2')
+                     THEN replace(pg_get_constraintdef(k.oid), format(' REFERENCES %%I.%%I(', t.nspname, t.relname),
+                                  ' REFERENCES (')
                      ELSE pg_get_constraintdef(k.oid) END,
   'own', coalesce(k.confrelid = t.oid, false),
+  -- another table that it references, if the user may lock it
+  'lockable', (SELECT r.oid::regclass::text FROM pg_class r WHERE r.oid = k.confrelid AND r.oid <> t.oid
+               AND has_table_privilege(r.oid, 'UPDATE, DELETE, TRUNCATE')),
   'comment', obj_description(k.oid, 'pg_constraint')
 )
 FROM t JOIN pg_constraint k ON k.conrelid = t.oid
-WHERE k.contype IN ('c', 'n', 'f')
+WHERE k.contype IN ('c', 'n', 'f') AND k.conparentid = 0
 UNION ALL
 SELECT 'index', x.relname, jsonb_build_object(
   'unique', i.indisunique,
@@ -108,9 +114,9 @@ SELECT 'statistics', s.stxname, jsonb_build_object(
   'schema', n.nspname,
   'owner', pg_get_userbyid(s.stxowner),
   -- without CREATE STATISTICS name and FROM table
-  'definition', regexp_replace(
-    substr(pg_get_statisticsobjdef(s.oid), length(format('CREATE STATISTICS %%I.%%I ', n.nspname, s.stxname)) + 1),
-    ' FROM [^()]*$', ''),
+  'definition', substr(
+    left(pg_get_statisticsobjdef(s.oid), -length(format(' FROM %%I.%%I', t.nspname, t.relname))),
+    length(format('CREATE STATISTICS %%I.%%I ', n.nspname, s.stxname)) + 1),
   'target', nullif(to_jsonb(s) ->> 'stxstattarget', '-1'),
   'comment', obj_description(s.oid, 'pg_statistic_ext')
 )
