@@ -30,6 +30,8 @@ SESSION = {
     "xmloption": "content",
     "quote_all_identifiers": "off",
     "default_transaction_read_only": "off",
+    # a statement after LOCK TABLE must see what was committed while it waited
+    "default_transaction_isolation": "read committed",
 }
 # libpq keywords for properties of JDBC URLs; others have the same name
 _KEYWORDS = {
