@@ -64,7 +64,9 @@ def prepare(
                 raise
             reason = f"no table like it could be created: {error.message}"
             method = without_exchange(dest, table, (reason,))
-    if exchange_of(dest) is not None:
+    if exchange_of(dest) is not None and exchange_record.find(dest):
+        # a twin or former table, whose constraints staged rows need not satisfy
+        dest.session.execute(dest.dialect.drop_table(dest.staging))
         exchange_record.delete(dest)
     return method, (), make_empty(dest, dest.staging, columns)
 
