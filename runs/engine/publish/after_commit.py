@@ -6,8 +6,10 @@ The rows are published, so an error is only a warning.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from connections.sdk.errors import PipekitError
+from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.events import Published
 from runs.engine.publish.method import PublishMethod, exchange_of
@@ -20,10 +22,11 @@ _WITH_STATISTICS = frozenset({"table", "partitioned table", ""})
 
 def after_commit(dest: Destination, staged: StagedRows, method: PublishMethod, published: Published) -> Iterator[str]:
     """Execute it, and yield a text for each error."""
-    if method is PublishMethod.SWAP:
+    is_swapped = method is PublishMethod.SWAP
+    if _has_keys(staged) and (dest.plan.keep_previous or not is_swapped):
+        yield from release_former(dest)
+    if is_swapped:
         # the statistics were made before
-        if staged.table_kind and dest.plan.keep_previous:
-            yield from release_former(dest)
         return
     try:
         _update_statistics(dest, method, staged, published)
@@ -32,14 +35,32 @@ def after_commit(dest: Destination, staged: StagedRows, method: PublishMethod, p
 
 
 def release_former(dest: Destination) -> Iterator[str]:
-    """Let the former table, now the staging table, no longer affect other tables; yield a text for an error."""
+    """Let the staging table, a former table or twin, no longer affect other tables; yield a text for an error."""
     exchange = exchange_of(dest)
     assert exchange is not None
     try:
-        for sql in exchange.release(dest.session, dest.staging):
-            dest.session.execute(sql)
+        with dest.session.transaction():
+            control_tables.hold_claim(dest.session, dest.dialect, dest.plan)
+            for sql in exchange.release(dest.session, dest.staging):
+                dest.session.execute(sql)
     except PipekitError as error:
         yield f"The former table {dest.staging} still has foreign keys, which affect other tables: {error.message}"
+
+
+@contextmanager
+def release_after_failure(dest: Destination, staged: StagedRows) -> Iterator[None]:
+    """If the block raises an error, let the staging table no longer affect other tables, as far as that is possible."""
+    try:
+        yield
+    except PipekitError:
+        if _has_keys(staged):
+            list(release_former(dest))
+        raise
+
+
+def _has_keys(staged: StagedRows) -> bool:
+    """Return whether staging may have the foreign keys of the destination table."""
+    return bool(staged.created and staged.table_kind)
 
 
 def _update_statistics(dest: Destination, method: PublishMethod, staged: StagedRows, published: Published) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from connections.sdk.errors import InvalidValue
+from connections.sdk.errors import ConfigurationError, InvalidValue
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import control_tables
 from runs.engine.destination import Destination
@@ -22,6 +22,10 @@ from runs.engine.publish.destination_shape import DestinationChanged
 from runs.engine.publish.method import ChosenMethod, PublishMethod, exchange_of, not_exchanged, without_exchange
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.statements import create_indexes
+
+
+class ExchangeFailed(ConfigurationError):
+    """A statement of the exchange failed, for example by an event trigger; the transaction is rolled back."""
 
 
 def complete(dest: Destination, staged: StagedRows) -> tuple[StagedRows, tuple[str, ...]]:
@@ -87,7 +91,8 @@ def problems(dest: Destination, staged: StagedRows, table: TableInfo | None) -> 
     if obstacles := exchange.obstacles(dest.session, dest.table, dest.staging):
         return obstacles
     differences = exchange.differences(dest.session, dest.table, dest.staging)
-    return (f"it was changed while rows were staged ({', '.join(differences)})",) if differences else ()
+    changed = "it was changed while rows were staged, or a part of it cannot be carried over"
+    return (f"{changed} ({', '.join(differences)})",) if differences else ()
 
 
 def chosen_instead(dest: Destination, table: TableInfo | None, reasons: tuple[str, ...]) -> ChosenMethod:
@@ -113,6 +118,16 @@ def statements(dest: Destination, table: TableInfo | None) -> tuple[str, ...]:
         return exchange.move(dest.session, dest.table, dest.staging)
     exchanged = exchange.exchange(dest.session, dest.table, dest.staging)
     return exchanged if dest.plan.keep_previous else (*exchanged, dest.dialect.drop_table(dest.staging))
+
+
+def execute(dest: Destination, built: Sequence[str]) -> None:
+    """Execute the statements of the exchange. Raises ExchangeFailed if the server refuses one."""
+    for sql in built:
+        try:
+            dest.session.execute(sql)
+        except ConfigurationError as error:
+            raise ExchangeFailed(error.message, hint=error.hint, detail=error.detail) from error
+        point("publish.between_statements")
 
 
 def planned_statements(dest: Destination, columns: Sequence[Column], table: TableInfo | None) -> tuple[str, ...]:

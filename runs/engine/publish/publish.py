@@ -5,7 +5,7 @@ Before it, staging is made ready; after its commit, the planner's statistics are
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from connections.sdk.errors import ConfigurationError, DiskFull, PipekitError
@@ -21,8 +21,9 @@ from runs.engine.events import (
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import exchange
-from runs.engine.publish.after_commit import after_commit
-from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
+from runs.engine.publish.after_commit import after_commit, release_after_failure
+from runs.engine.publish.commit import Commit, CommitKind, CommitUnknown, publish_transaction
+from runs.engine.publish.method import PublishMethod
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.transaction import PublishTransaction
 from runs.engine.watermarks.highest import after_publish
@@ -40,27 +41,51 @@ def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, Non
         with Destination.open(plan) as dest:
             if sql := dest.create_schema(dest.table.schema):
                 events.append(MergeSqlBuilt(f"{sql};", is_committed=True))
-            staged, prepared = _prepare(dest, staged, events)
-            watermark_counts = count_before_transaction(dest, staged.columns)
-            # keep_latest removes rows within the transaction
-            highest = None if plan.keep_latest else after_publish(dest, staged.bound, rows=staged.rows)
-            with publish_transaction(dest, CommitKind.PUBLISH) as commit:
-                if commit.published is None:
-                    transaction = PublishTransaction(dest, staged, watermark_counts, highest, events)
-                    commit.published = transaction.apply(prepared)
+            with release_after_failure(dest, staged):
+                staged, prepared = _prepare(dest, staged, events)
+                try:
+                    commit, method = _transact(dest, staged, prepared, events)
+                except exchange.ExchangeFailed as error:
+                    staged = _without_exchange(dest, staged, events, f"that failed: {error.message}")
+                    commit, method = _transact(dest, staged, (), events)
             if not commit.result.recovered:
                 point("publish.after_commit")
             # none if an earlier attempt has executed the transaction
             yield from events
             yield commit.result
             if not commit.result.recovered:
-                yield from map(Warned, after_commit(dest, staged, transaction.method, commit.result))
+                yield from map(Warned, after_commit(dest, staged, method, commit.result))
     except CommitUnknown:
         yield Unconfirmed(tuple(events))
         raise
     except PipekitError:
         yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
+
+
+def _transact(
+    dest: Destination, staged: StagedRows, prepared: Sequence[str], events: TransactionEvents
+) -> tuple[Commit, PublishMethod]:
+    """Execute the publish transaction; return what it committed, and the method. A failed one leaves no events."""
+    plan, before = dest.plan, len(events)
+    watermark_counts = count_before_transaction(dest, staged.columns)
+    # keep_latest removes rows within the transaction
+    highest = None if plan.keep_latest else after_publish(dest, staged.bound, rows=staged.rows)
+    transaction = PublishTransaction(dest, staged, watermark_counts, highest, events)
+    try:
+        with publish_transaction(dest, CommitKind.PUBLISH) as commit:
+            if commit.published is None:
+                commit.published = transaction.apply(prepared)
+    except exchange.ExchangeFailed:
+        del events[before:]
+        raise
+    return commit, transaction.method
+
+
+def _without_exchange(dest: Destination, staged: StagedRows, events: TransactionEvents, reason: str) -> StagedRows:
+    chosen = exchange.chosen_instead(dest, dest.describe(dest.table), (reason,))
+    events.append(MethodChosen(chosen.method, chosen.why))
+    return replace(staged, method=chosen)
 
 
 def _prepare(dest: Destination, staged: StagedRows, events: TransactionEvents) -> tuple[StagedRows, tuple[str, ...]]:
@@ -70,10 +95,8 @@ def _prepare(dest: Destination, staged: StagedRows, events: TransactionEvents) -
             staged, completed = exchange.complete(dest, staged)
         except (ConfigurationError, DiskFull) as error:
             # of a table in its place; without it the run fails only if it cannot copy rows either
-            table = dest.describe(dest.table)
-            chosen = exchange.chosen_instead(dest, table, (f"staging could not be completed: {error.message}",))
-            staged = replace(staged, method=chosen)
-            events.append(MethodChosen(chosen.method, chosen.why))
+            reason = f"staging could not be completed: {error.message}"
+            staged = _without_exchange(dest, staged, events, reason)
         else:
             return staged, (*staged.created, *completed)
     sql = dest.dialect.analyze(dest.staging)

@@ -93,9 +93,7 @@ class PublishTransaction:
         watermark = self._highest(dest.staging)
         statements = exchange.statements(dest, self.table)
         self.events.append(MergeSqlBuilt(";\n\n".join([*prepared, *statements]) + ";"))
-        for sql in statements:
-            dest.session.execute(sql)
-            point("publish.between_statements")
+        exchange.execute(dest, statements)
         kept = exchange.record(dest, staged, self.table)
         return self._with_warnings(
             Published(
