@@ -14,6 +14,7 @@ pytest_plugins = [
     "connections.sdk.testing",
     "pytester",
     "tests.fixtures.postgresql",
+    "tests.fixtures.debian_postgresql",
     "tests.fixtures.metadata",
     "tests.fixtures.engine",
     "tests.fixtures.modules",

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,35 +16,6 @@ from tests.harness.bench import Bench
 from tests.integration.engine.publish.collated_tables import KEYED, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
-
-
-@pytest.fixture(scope="module")
-def icu_server() -> Iterator[str]:
-    """Return the URL of a PostgreSQL server with ICU collations and citext, as Debian packages it."""
-    initdbs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not initdbs or (os.geteuid() == 0 and not shutil.which("runuser")):
-        pytest.skip("No PostgreSQL with ICU is installed (Debian: postgresql)")
-    programs = initdbs[-1].parent
-    home = Path(tempfile.mkdtemp(prefix="pk-icu-"))
-    # the server does not run as root
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if user:
-        shutil.chown(home, "postgres")
-
-    def call(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [*user, str(programs / program), *arguments], check=True, cwd=home, stdout=subprocess.DEVNULL, timeout=60
-        )
-
-    try:
-        call("initdb", "-D", f"{home}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        call("pg_ctl", "-w", "-D", f"{home}/data", "-l", f"{home}/log", "-o", f"-h '' -k {home} -F", "start")
-        try:
-            yield f"postgresql://postgres@/postgres?host={home}"
-        finally:
-            call("pg_ctl", "-m", "immediate", "-D", f"{home}/data", "stop")
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 _CI = "CREATE COLLATION \"Case ins\" (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
