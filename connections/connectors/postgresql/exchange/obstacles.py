@@ -7,6 +7,7 @@ from pathlib import Path
 from connections.sdk.formatting import listed
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
+from connections.sdk.table_exchange import obstacle_phrases
 
 _QUERIES = Path(__file__).parent.parent / "queries"
 # by what `exchange_obstacles.sql` reports; {names} are the objects or roles
@@ -38,11 +39,7 @@ _MAX_NAMED = 3
 def of_exchange(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
     """Return why ``beside`` cannot take the place of the existing table."""
     rows = session.fetch(_query("exchange_obstacles"), (table.schema, table.table, beside.schema, beside.schema))
-    names: dict[str, list[str]] = {}
-    for what, name in rows:
-        names.setdefault(what, []).append(name)
-    texts = tuple(_TEXTS[what].format(names=listed(objects, most=_MAX_NAMED)) for what, objects in names.items())
-    return texts + _publications(session, beside)
+    return obstacle_phrases([(what, name) for what, name in rows], _TEXTS) + _publications(session, beside)
 
 
 def of_move(session: Session, beside: TableName) -> tuple[str, ...]:
