@@ -6,10 +6,15 @@ functions of `TableExchange`. Without it rows are always copied from staging int
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from connections.sdk.formatting import listed
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
+
+# objects that are named for one reason
+_MAX_NAMED = 3
 
 
 class TableExchange(Protocol):
@@ -18,6 +23,20 @@ class TableExchange(Protocol):
     ``table`` is the destination table, ``beside`` the staging table that takes its place. The functions read the
     catalogue and return statements, which the caller executes in order; none of them writes.
     """
+
+    # whether the former table can be kept, and the functions of `FormerTables` exist
+    keeps_former: bool
+
+    def beside(self, table: TableName, staging: TableName) -> TableName:
+        """Return the name of the table that is filled to take the place of ``table``.
+
+        This is the module's usual table ``staging``, or one in the schema of ``table`` if tables cannot change theirs.
+        """
+        ...
+
+    def left_beside(self, session: Session, staging: TableName) -> tuple[TableName, ...]:
+        """Return the existing tables that `beside` has named for this staging table, other than itself."""
+        ...
 
     def obstacles(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
         """Return why the existing table cannot be exchanged without losing anything; empty if it can.
@@ -44,7 +63,10 @@ class TableExchange(Protocol):
         ...
 
     def lock(self, table: TableName) -> str:
-        """Return the statement after which no other session reads or changes the table until the transaction ends."""
+        """Return the statement after which no other session reads or changes the table until the transaction ends.
+
+        It is empty if the transaction has excluded that from its beginning.
+        """
         ...
 
     def differences(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
@@ -52,12 +74,22 @@ class TableExchange(Protocol):
         ...
 
     def exchange(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
-        """Return the statements that exchange the tables, whose names and those of their indexes change places."""
+        """Return the statements that exchange the tables, whose names and those of their indexes change places.
+
+        If the system does not keep the former table, they drop it.
+        """
         ...
 
     def move(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
         """Return the statements that move ``beside`` to the place of the table, which does not exist."""
         ...
+
+
+class FormerTables(TableExchange, Protocol):
+    """A connector's ``table_exchange`` module, if its system can tell whether a table was written to.
+
+    The former table can then be kept as the staging table, and be put back.
+    """
 
     def release(self, session: Session, beside: TableName) -> tuple[str, ...]:
         """Return the statements by which the former table, now ``beside``, no longer affects other tables.
@@ -77,3 +109,14 @@ class TableExchange(Protocol):
     def size(self, session: Session, table: TableName) -> int:
         """Return the bytes that the table occupies, with its indexes."""
         ...
+
+
+def obstacle_phrases(found: Iterable[tuple[str, str]], phrases: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the obstacles of which a query has found pairs of a word and the name of an object.
+
+    ``phrases`` are by word; {names} in them are the objects.
+    """
+    names: dict[str, list[str]] = {}
+    for word, name in found:
+        names.setdefault(word, []).append(name)
+    return tuple(phrases[word].format(names=listed(objects, most=_MAX_NAMED)) for word, objects in names.items())

@@ -29,7 +29,8 @@ _NAMED = 5
 class Destination:
     """The destination of a plan, with an open session.
 
-    ``dialect`` is that of the connection, ``table`` the table that the module fills, ``staging`` its staging table.
+    ``dialect`` is that of the connection, ``table`` the table that the module fills, ``staging`` its staging table,
+    which is another one if that is filled to take the place of ``table`` (see `TableExchange.beside`).
     """
 
     def __init__(self, plan: Plan, session: Session) -> None:

@@ -20,6 +20,7 @@ from runs.engine import dry_run
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
+    MergeSqlBuilt,
     MethodChosen,
     Staged,
     StepEvents,
@@ -221,6 +222,8 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
     warnings += unfilled_columns.warnings(dest, table, columns)
     warnings += implied_warnings(plan, table, columns)
     staging.claim(dest)
+    if sql := staging.create_schema_beside(dest, resolved.method):
+        yield MergeSqlBuilt(f"{sql};", is_committed=True)
     chosen, created, typed = staging.prepare(dest, columns, table, resolved.method)
     if chosen.why or chosen.method is not PublishMethod.MERGE:
         yield MethodChosen(chosen.method, chosen.why)
@@ -228,6 +231,7 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
     staged = StagedRows(
         columns=columns,
         rows=0,
+        table=dest.staging,
         table_kind=table.kind if table else "",
         method=chosen,
         created=created,

@@ -72,7 +72,9 @@ def _prune(
         # the table of exchanges is missing where none were made
         exchanges = control_tables.exchanges_table(dialect)
         recorded = exchanges if connector.introspector.describe_table(opened, exchanges) else None
-        dropped = leftovers if dry_run else [claim for claim in leftovers if _drop(opened, dialect, recorded, *claim)]
+        dropped = (
+            leftovers if dry_run else [claim for claim in leftovers if _drop(opened, kind, dialect, recorded, *claim)]
+        )
         yield Pruned(what=f"staging tables in {connection.name}", count=len(dropped))
         old = _old_commits(opened, dialect, before, module_names)
         if not dry_run:
@@ -88,17 +90,20 @@ def _leftovers(opened: Session, dialect: PublishingDialect) -> list[tuple[str, s
     return [(module, run) for module, run in deleted if Run.objects.final().filter(token=run).exists()]
 
 
-def _drop(opened: Session, dialect: PublishingDialect, exchanges: TableName | None, module: str, run: str) -> bool:
+def _drop(
+    opened: Session, kind: str, dialect: PublishingDialect, exchanges: TableName | None, module: str, run: str
+) -> bool:
     """Drop a module's staging tables, claim and record in ``exchanges``, unless another run has claimed it since."""
     claims, mark = dialect.qualified(control_tables.claims_table(dialect)), dialect.placeholder
-    staging = dialect.staging_table(module)
+    staging, exchange = dialect.staging_table(module), registry.table_exchange(kind)
     with opened.transaction():
         for sql in dialect.begin_publish(staging, lock_seconds=_LOCK_TIMEOUT):
             opened.execute(sql)
         claimed_by = opened.fetch(f"SELECT run FROM {claims} WHERE module = {mark}{dialect.lock_rows()}", (module,))
         if claimed_by != [(run,)] or Module.objects.filter(name=module).exists():
             return False
-        for table in (staging, dialect.keys_table(module)):
+        beside = exchange.left_beside(opened, staging) if exchange else ()
+        for table in (staging, dialect.keys_table(module), *beside):
             opened.execute(dialect.drop_table(table))
         opened.execute(f"DELETE FROM {claims} WHERE module = {mark}", (module,))
         if exchanges:

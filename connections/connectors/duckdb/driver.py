@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.errors import from_duckdb, label
 from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
@@ -48,15 +49,24 @@ def url_property(parameters: ConnectionParameters, name: str) -> str:
 
 
 class DuckdbSession(FileSession[duckdb.DuckDBPyConnection]):
-    """A connection in autocommit mode. ``resources`` are released when it is closed."""
+    """A connection in autocommit mode. ``resources`` are released when it is closed.
+
+    ``catalog`` is that of the file, also in a dry run, which does not create a missing file.
+    """
 
     error_class = duckdb.Error
     begin = "BEGIN TRANSACTION"
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, *, name: str, resources: contextlib.ExitStack | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        name: str,
+        catalog: str,
+        resources: contextlib.ExitStack | None = None,
     ) -> None:
         super().__init__(connection, name=name)
+        self.catalog = catalog
         self._resources = resources or contextlib.ExitStack()
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
@@ -117,7 +127,8 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
         _set_limits(connection, parameters)
         # in a process that looks interactive, DuckDB would print a progress bar among the events
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        return DuckdbSession(connection, name=parameters.name, resources=resources.pop_all())
+        catalog = DIALECT.for_connection(parameters).catalog
+        return DuckdbSession(connection, name=parameters.name, catalog=catalog, resources=resources.pop_all())
 
 
 def _is_read_only(parameters: ConnectionParameters) -> bool:

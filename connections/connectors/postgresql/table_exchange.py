@@ -19,6 +19,15 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
 
 _QUERIES = Path(__file__).with_name("queries")
+keeps_former = True
+
+
+def beside(table: TableName, staging: TableName) -> TableName:
+    return staging
+
+
+def left_beside(session: Session, staging: TableName) -> tuple[TableName, ...]:
+    return ()
 
 
 def obstacles(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from connections.sdk.errors import PipekitError
 from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.events import Published
-from runs.engine.publish.method import PublishMethod, exchange_of
-from runs.engine.publish.staging import StagedRows
+from runs.engine.publish.method import PublishMethod, former_tables_of
+from runs.engine.publish.staging import StagedRows, drop_left_beside
 
 # share of a table's rows that a run changes, above which its statistics are updated; as by PostgreSQL's autovacuum
 _BIG_SHARE = 0.1
@@ -32,16 +32,22 @@ def after_commit(dest: Destination, staged: StagedRows, method: PublishMethod, p
         _update_statistics(dest, method, staged, published)
     except PipekitError as error:
         yield f"The planner's statistics of {dest.table} were not updated: {error.message}"
+    try:
+        # the rows were copied from it after all
+        drop_left_beside(dest)
+    except PipekitError as error:
+        yield f"The staging table {dest.staging} was not dropped: {error.message}"
 
 
 def release_former(dest: Destination) -> Iterator[str]:
     """Let the staging table, a former table or twin, no longer affect other tables; yield a text for an error."""
-    exchange = exchange_of(dest)
-    assert exchange is not None
+    former = former_tables_of(dest)
+    if former is None:
+        return
     try:
         with dest.session.transaction():
             control_tables.hold_claim(dest.session, dest.dialect, dest.plan)
-            for sql in exchange.release(dest.session, dest.staging):
+            for sql in former.release(dest.session, dest.staging):
                 dest.session.execute(sql)
     except PipekitError as error:
         yield f"The former table {dest.staging} still has foreign keys, which affect other tables: {error.message}"

@@ -19,7 +19,15 @@ from runs.engine.plan import FullPublish
 from runs.engine.publish import exchange_record
 from runs.engine.publish.checks import check_complete, check_keys, explain_duplicates, keep_latest
 from runs.engine.publish.destination_shape import DestinationChanged
-from runs.engine.publish.method import ChosenMethod, PublishMethod, exchange_of, not_exchanged, without_exchange
+from runs.engine.publish.method import (
+    ChosenMethod,
+    PublishMethod,
+    beside,
+    exchange_of,
+    former_tables_of,
+    not_exchanged,
+    without_exchange,
+)
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.statements import create_indexes
 
@@ -87,7 +95,8 @@ def problems(dest: Destination, staged: StagedRows, table: TableInfo | None) -> 
         return ()
     if not staged.table_kind:
         return ("it was created while rows were staged",)
-    dest.session.execute(exchange.lock(dest.table))
+    if lock := exchange.lock(dest.table):
+        dest.session.execute(lock)
     if obstacles := exchange.obstacles(dest.session, dest.table, dest.staging):
         return obstacles
     differences = exchange.differences(dest.session, dest.table, dest.staging)
@@ -117,7 +126,9 @@ def statements(dest: Destination, table: TableInfo | None) -> tuple[str, ...]:
     if table is None:
         return exchange.move(dest.session, dest.table, dest.staging)
     exchanged = exchange.exchange(dest.session, dest.table, dest.staging)
-    return exchanged if dest.plan.keep_previous else (*exchanged, dest.dialect.drop_table(dest.staging))
+    if dest.plan.keep_previous or not exchange.keeps_former:
+        return exchanged
+    return (*exchanged, dest.dialect.drop_table(dest.staging))
 
 
 def execute(dest: Destination, built: Sequence[str]) -> None:
@@ -134,6 +145,7 @@ def planned_statements(dest: Destination, columns: Sequence[Column], table: Tabl
     """Return all statements of an exchange, in order, from the creation of the staging table; for a dry run."""
     exchange = exchange_of(dest)
     assert exchange is not None
+    dest.staging = beside(dest)
     if table is None:
         pairs = [(column.dest_name, column.dest_type) for column in columns]
         indexes = create_indexes(dest, dest.staging)
@@ -146,12 +158,14 @@ def planned_statements(dest: Destination, columns: Sequence[Column], table: Tabl
 
 def record(dest: Destination, staged: StagedRows, table: TableInfo | None) -> int | None:
     """Record the exchange, after its statements; return the size of the former table, None if it is not kept."""
-    exchange = exchange_of(dest)
-    assert exchange is not None
-    keeps = table is not None and dest.plan.keep_previous
-    version = exchange.data_version(dest.session, dest.table, staged.rows) if keeps else ""
-    exchange_record.write(dest, columns=[column.dest_name for column in staged.columns], data_version=version)
-    return exchange.size(dest.session, dest.staging) if keeps else None
+    columns = [column.dest_name for column in staged.columns]
+    former = former_tables_of(dest)
+    if former is None or table is None or not dest.plan.keep_previous:
+        exchange_record.write(dest, columns=columns)
+        return None
+    version = former.data_version(dest.session, dest.table, staged.rows)
+    exchange_record.write(dest, columns=columns, data_version=version)
+    return former.size(dest.session, dest.staging)
 
 
 def _execute(dest: Destination, sql: str) -> None:

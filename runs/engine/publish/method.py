@@ -7,12 +7,13 @@ full refresh if the module's full_publish allows it and nothing would be lost.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import cast
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.records import dataclass
-from connections.sdk.schema import TableInfo
-from connections.sdk.table_exchange import TableExchange
+from connections.sdk.schema import TableInfo, TableName
+from connections.sdk.table_exchange import FormerTables, TableExchange
 from runs.engine.destination import Destination
 from runs.engine.plan import FullPublish
 from runs.engine.publish import foreign_keys
@@ -42,6 +43,19 @@ class ChosenMethod:
 def exchange_of(dest: Destination) -> TableExchange | None:
     """Return the exchange of tables of the destination's kind, None if it has none."""
     return registry.table_exchange(dest.plan.destination.kind)
+
+
+def former_tables_of(dest: Destination) -> FormerTables | None:
+    """Return the exchange of tables of the destination's kind if the former table can be kept, else None."""
+    exchange = exchange_of(dest)
+    return cast(FormerTables, exchange) if exchange is not None and exchange.keeps_former else None
+
+
+def beside(dest: Destination) -> TableName:
+    """Return the staging table that takes the place of the destination table."""
+    exchange = exchange_of(dest)
+    assert exchange is not None
+    return exchange.beside(dest.table, dest.staging)
 
 
 def choose(dest: Destination, table: TableInfo | None) -> ChosenMethod:
@@ -102,5 +116,5 @@ def _obstacles(dest: Destination, table: TableInfo | None) -> tuple[str, ...]:
     if plan.jrunner_path:
         return ("an external jrunner cannot write rows that older snapshots see",)
     if table is None:
-        return exchange.move_obstacles(dest.session, dest.table, dest.staging)
-    return exchange.obstacles(dest.session, dest.table, dest.staging)
+        return exchange.move_obstacles(dest.session, dest.table, beside(dest))
+    return exchange.obstacles(dest.session, dest.table, beside(dest))

@@ -39,6 +39,7 @@ def publish_staged(plan: Plan, staged: StagedRows) -> Generator[Event, None, Non
     events: TransactionEvents = []
     try:
         with Destination.open(plan) as dest:
+            dest.staging = staged.table or dest.staging
             if sql := dest.create_schema(dest.table.schema):
                 events.append(MergeSqlBuilt(f"{sql};", is_committed=True))
             with release_after_failure(dest, staged):

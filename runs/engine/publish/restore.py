@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from connections.sdk.errors import NotSupported, Refused, TableMissing
-from connections.sdk.table_exchange import TableExchange
+from connections.sdk.table_exchange import FormerTables
 from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, TransactionEvents, Unconfirmed, Warned
 from runs.engine.faults import point
@@ -18,7 +18,7 @@ from runs.engine.publish import destination_shape, exchange_record, staging
 from runs.engine.publish.after_commit import release_former
 from runs.engine.publish.commit import CommitKind, CommitUnknown, publish_transaction
 from runs.engine.publish.exchange_record import ExchangeRecord
-from runs.engine.publish.method import exchange_of
+from runs.engine.publish.method import former_tables_of
 
 
 def restore_previous(plan: Plan) -> Generator[Event, None, None]:
@@ -26,10 +26,10 @@ def restore_previous(plan: Plan) -> Generator[Event, None, None]:
     events: TransactionEvents = []
     try:
         with Destination.open(plan) as dest:
-            exchange = exchange_of(dest)
+            exchange = former_tables_of(dest)
             if exchange is None:
                 raise NotSupported(
-                    f"{plan.destination.kind} has no exchange of tables, so no table is kept to be restored.",
+                    f"On {plan.destination.kind} a full refresh keeps no former table that could be restored.",
                     hint="Restore the table from a backup.",
                 )
             record = _record(dest)
@@ -66,7 +66,7 @@ def _record(dest: Destination) -> ExchangeRecord:
 
 def _restore(
     dest: Destination,
-    exchange: TableExchange,
+    exchange: FormerTables,
     record: ExchangeRecord,
     completed: tuple[str, ...],
     events: TransactionEvents,
@@ -91,7 +91,7 @@ def _restore(
     )
 
 
-def _check(dest: Destination, exchange: TableExchange, record: ExchangeRecord) -> None:
+def _check(dest: Destination, exchange: FormerTables, record: ExchangeRecord) -> None:
     """Raise Refused if the table was written to since the exchange, or cannot be exchanged now."""
     obstacles = exchange.obstacles(dest.session, dest.table, dest.staging)
     _refuse(dest, record, obstacles or exchange.differences(dest.session, dest.table, dest.staging))

@@ -18,7 +18,7 @@ from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.faults import point
 from runs.engine.publish import exchange_record
-from runs.engine.publish.method import ChosenMethod, PublishMethod, exchange_of, without_exchange
+from runs.engine.publish.method import ChosenMethod, PublishMethod, beside, exchange_of, without_exchange
 from runs.engine.watermarks.bounds import Bound
 
 _SIZES = re.compile(r"\(([^)]*)\)")
@@ -32,6 +32,8 @@ class StagedRows:
 
     columns: tuple[Column, ...]
     rows: int
+    # the staging table, if it is not the module's usual one
+    table: TableName | None = None
     # the kind of the destination table when the rows were staged, empty if there was none
     table_kind: str = ""
     method: ChosenMethod = field(default_factory=lambda: ChosenMethod(method=PublishMethod.MERGE))
@@ -54,8 +56,10 @@ def prepare(
     """Make the module's staging table empty, with the given columns, or create it anew for an exchange.
 
     Return the method, which is another one if no twin of the table can be created; the statements that created the
-    table for an exchange; and whether the table has exactly the types of the columns (see `make_empty`).
+    table for an exchange, which then is ``dest.staging``; and whether the table has exactly the types of the columns
+    (see `make_empty`).
     """
+    drop_left_beside(dest)
     if method.exchanges:
         try:
             return method, _create(dest, columns, table), _has_types(table, columns)
@@ -73,21 +77,35 @@ def prepare(
 
 def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | None) -> tuple[str, ...]:
     """Create the staging table as the new table, or as the twin of the existing one; return the statements."""
-    exchange, staging = exchange_of(dest), dest.staging
+    exchange, staging = exchange_of(dest), beside(dest)
     assert exchange is not None
     if table is None:
         pairs = [(column.dest_name, column.dest_type) for column in columns]
         statements: tuple[str, ...] = (dest.dialect.create_table(staging, pairs),)
     else:
         statements = exchange.create(dest.session, dest.table, staging)
-    # its disk space is free before rows are copied
-    dest.session.execute(dest.dialect.drop_table(staging))
+    # what earlier runs left; its disk space is free before rows are copied
+    dest.session.execute(dest.dialect.drop_table(dest.staging))
     with dest.session.transaction():
         # it has columns that the run does not fill
         exchange_record.write(dest, columns=[column.dest_name for column in columns])
         for sql in statements:
             dest.session.execute(sql)
+    dest.staging = staging
     return statements
+
+
+def create_schema_beside(dest: Destination, method: ChosenMethod) -> str:
+    """Create the schema of a new table if rows are staged in it; return the executed statement, or an empty string."""
+    is_elsewhere = method.exchanges and beside(dest).schema != dest.staging.schema
+    return dest.create_schema(beside(dest).schema) if is_elsewhere else ""
+
+
+def drop_left_beside(dest: Destination) -> None:
+    """Drop the tables that runs have left in the schemas of destination tables, to take their places."""
+    exchange = exchange_of(dest)
+    for table in exchange.left_beside(dest.session, dest.dialect.staging_table(dest.plan.module)) if exchange else ():
+        dest.session.execute(dest.dialect.drop_table(table))
 
 
 def _has_types(table: TableInfo | None, columns: Sequence[Column]) -> bool:

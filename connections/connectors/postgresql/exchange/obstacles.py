@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from connections.sdk.formatting import listed
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
+from connections.sdk.table_exchange import obstacle_phrases
 
 _QUERIES = Path(__file__).parent.parent / "queries"
 # by what `exchange_obstacles.sql` reports; {names} are the objects or roles
@@ -49,7 +49,7 @@ _MAX_NAMED = 3
 def of_exchange(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
     """Return why ``beside`` cannot take the place of the existing table."""
     rows = session.fetch(_query("exchange_obstacles"), (table.schema, table.table, beside.schema, beside.schema))
-    return (*_texts(rows), *_publications(session, beside.schema, _STAGING_PUBLISHED))
+    return (*obstacle_phrases(rows, _TEXTS), *_publications(session, beside.schema, _STAGING_PUBLISHED))
 
 
 def of_move(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
@@ -58,17 +58,10 @@ def of_move(session: Session, table: TableName, beside: TableName) -> tuple[str,
     has_defaults = session.fetch(_query("default_privileges"), (beside.schema,))
     return (
         *((_DEFAULTS.format(names=beside.schema),) if has_defaults else ()),
-        *_texts(session.fetch(_query("creation_triggers"))),
+        *obstacle_phrases(session.fetch(_query("creation_triggers")), _TEXTS),
         *_publications(session, beside.schema, _STAGING_PUBLISHED),
         *_publications(session, table.schema, _SCHEMA_PUBLISHED),
     )
-
-
-def _texts(rows: Sequence[Sequence[str]]) -> list[str]:
-    names: dict[str, list[str]] = {}
-    for what, name in rows:
-        names.setdefault(what, []).append(name)
-    return [_TEXTS[what].format(names=listed(objects, most=_MAX_NAMED)) for what, objects in names.items()]
 
 
 def _publications(session: Session, schema: str, text: str) -> list[str]:

@@ -55,7 +55,9 @@ def test_a_null_that_would_become_a_number_is_refused(
     alias = "ID" if "ID" in NUMBERED[name] else "id"
     key = (alias,) if strategy in (Strategy.UPSERT, Strategy.INCREMENTAL) else ()
     plan = bench.plan(f'SELECT id AS "{alias}", v FROM s', dest_table=TABLE, strategy=strategy, merge_key=key)
-    with pytest.raises(InvalidValue, match=f"Column “{alias}”: NULL, in the row .v: no key yet"):
+    # in the twin of an exchange the row is refused when it is staged
+    text = "“NULL” would become the next number" if strategy is Strategy.FULL else "NULL, in the row .v: no key yet"
+    with pytest.raises(InvalidValue, match=f"Column “{alias}”: {text}"):
         bench.run(plan)
     assert bench.rows("SELECT id, v FROM t") == [(1, "before")]
     bench.at_source("DELETE FROM s WHERE id IS NULL", "UPDATE s SET id = 5 WHERE id = 1")

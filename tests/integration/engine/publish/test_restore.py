@@ -122,7 +122,7 @@ def test_without_keep_previous_it_is_dropped_at_once(exchanged: Bench) -> None:
         exchanged.run(restore_plan(exchanged))
 
 
-def test_a_system_that_does_not_exchange_tables_says_so(bench: Bench) -> None:
+def test_a_system_that_keeps_no_former_table_says_so(bench: Bench) -> None:
     files = Bench(bench.source, replace(bench.source, kind="duckdb", url=bench.source.url.replace("sqlite", "duckdb")))
-    with pytest.raises(NotSupported, match="has no exchange of tables"):
+    with pytest.raises(NotSupported, match="On duckdb a full refresh keeps no former table"):
         files.run(restore_plan(files))

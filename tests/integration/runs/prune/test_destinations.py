@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Module
@@ -39,7 +40,10 @@ def executed(module: Module) -> Module:
 
 
 def has_staging_table(destination: ConnectionParameters, name: str) -> bool:
-    table = dialect_of(destination).staging_table(name)
+    return has_table(destination, dialect_of(destination).staging_table(name))
+
+
+def has_table(destination: ConnectionParameters, table: TableName) -> bool:
     with open_session(destination) as session:
         return registry.connector(destination.kind).introspector.describe_table(session, table) is not None
 
@@ -78,11 +82,17 @@ def save(
 def test_staging_tables_of_deleted_modules_are_removed_and_all_others_kept(
     destination: ConnectionParameters, save: Callable[[str], Module]
 ) -> None:
-    deleted, kept = executed(save("deleted")), executed(save("kept"))
+    # the second run is not a first load, which leaves no staging table
+    deleted, kept = (executed(executed(save(name))) for name in ("deleted", "kept"))
+    exchange = registry.table_exchange(destination.kind)
+    assert exchange is not None
+    # as left by a run that failed
+    beside = exchange.beside(TableName("", "t"), dialect_of(destination).staging_table("deleted"))
     with open_session(destination) as session:
         claims = dialect_of(destination).qualified(claims_table(dialect_of(destination)))
         # of another installation that shares this destination
         session.execute(f"INSERT INTO {claims} (module, run) VALUES ('foreign', 'some-other-run')")
+        session.execute(f"CREATE TABLE IF NOT EXISTS {dialect_of(destination).qualified(beside)} (a integer)")
         for name in ("foreign", "notes"):
             table = dialect_of(destination).staging_table(name)
             session.execute(dialect_of(destination).create_table(table, [("a", "integer")]))
@@ -95,6 +105,7 @@ def test_staging_tables_of_deleted_modules_are_removed_and_all_others_kept(
     names = ("deleted", "deleted#keys", "kept", "kept#keys", "foreign", "notes")
     existing = [name for name in names if has_staging_table(destination, name)]
     assert existing == ["kept", "kept#keys", "foreign", "notes"]
+    assert not has_table(destination, beside)
     assert pruned() == {}
     executed(kept)
 
