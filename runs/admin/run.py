@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 
+from connections.sdk.formatting import readable_size
 from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
@@ -59,7 +60,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
                 ]
             },
         ),
-        ("Rows", {"fields": ["counts", "watermarks_text"]}),
+        ("Rows", {"fields": ["counts", "watermarks_text", "publish_text"]}),
         ("SQL", {"fields": ["source_sql", "destination_sql"]}),
         ("Steps", {"fields": ["steps_text", "attempts_text"]}),
         ("Log", {"fields": ["log_text", ("process", "heartbeats"), "log_path"]}),
@@ -98,6 +99,11 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
     @display(description="Watermarks, before → after")
     def watermarks_text(self, run: Run) -> str:
         return formatting.watermarks(run)
+
+    @display(description="Published by")
+    def publish_text(self, run: Run) -> str:
+        kept = f"the former table is kept: {readable_size(run.kept_bytes)}" if run.kept_bytes is not None else ""
+        return "; ".join(filter(None, [run.publish_method, kept])) or html.NOTHING
 
     @display(description="Query sent to the source")
     def source_sql(self, run: Run) -> str:

@@ -244,7 +244,8 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
         columns=columns,
         typed=typed,
         claim=dest.staging_claim(),
-        freeze=chosen.exchanges,
+        # keep_latest deletes rows of a new table afterwards, which older snapshots would still see
+        freeze=chosen.exchanges and not (table is None and plan.keep_latest),
     )
     return work, staged
 

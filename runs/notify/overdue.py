@@ -44,7 +44,8 @@ def find_late(
 
 def late(limit: dt.datetime, modules: QuerySet[Module]) -> dict[str, Module]:
     """Return enabled modules without a success since ``limit``, by event key."""
-    success = Run.objects.filter(module=OuterRef("pk"), status=Status.SUCCESS).newest_first()
+    # a restore brings no rows of the source
+    success = Run.objects.filter(module=OuterRef("pk"), status=Status.SUCCESS, restore=False).newest_first()
     candidates = modules.filter(enabled=True, created_at__lt=limit).annotate(
         succeeded_at=Subquery(success.values("finished_at")[:1]), succeeded=Subquery(success.values("pk")[:1])
     )

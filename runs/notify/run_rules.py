@@ -75,7 +75,8 @@ def started_manually() -> models.Q:
 
 
 def _notify(run: Run) -> None:
-    if run.dry_run or run.module is None:
+    # a person waits for a restore, and it says nothing about the module's runs
+    if run.dry_run or run.restore or run.module is None:
         return
     settings = current_settings()
     if run.trigger in _ON_TERMINAL and run.group_run_id is None and not settings.notify_manual_runs:
@@ -181,11 +182,11 @@ def _queue_for_run(kind: NotificationKind, run: Run, about: dict[str, Any], sett
 
 def _successes(run: Run) -> models.QuerySet[Run]:
     """Return the module's successes, newest first; any success ends a series of failures, however it was started."""
-    return Run.objects.filter(module=run.module_id, status=Status.SUCCESS).newest_first()
+    return Run.objects.filter(module=run.module_id, status=Status.SUCCESS, restore=False).newest_first()
 
 
 def _failures(run: Run, settings: Setting) -> models.QuerySet[Run]:
-    failures = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, pk__lte=run.pk)
+    failures = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, restore=False, pk__lte=run.pk)
     return failures if settings.notify_manual_runs else failures.exclude(started_manually())
 
 

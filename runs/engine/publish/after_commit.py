@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from connections.sdk.errors import PipekitError
-from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.events import Published
 from runs.engine.publish.method import PublishMethod, former_tables_of
-from runs.engine.publish.staging import StagedRows, drop_left_beside
+from runs.engine.publish.staging import StagedRows, drop_left_beside, holding_claim
 
 # share of a table's rows that a run changes, above which its statistics are updated; as by PostgreSQL's autovacuum
 _BIG_SHARE = 0.1
@@ -45,8 +44,7 @@ def release_former(dest: Destination) -> Iterator[str]:
     if former is None:
         return
     try:
-        with dest.session.transaction():
-            control_tables.hold_claim(dest.session, dest.dialect, dest.plan)
+        with holding_claim(dest):
             for sql in former.release(dest.session, dest.staging):
                 dest.session.execute(sql)
     except PipekitError as error:

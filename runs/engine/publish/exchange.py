@@ -6,13 +6,11 @@ come to depend on it or was changed since, the rows are copied as without an exc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
 from connections.sdk.errors import ConfigurationError, InvalidValue
 from connections.sdk.schema import Column, TableInfo
-from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.faults import point
 from runs.engine.plan import FullPublish
@@ -28,7 +26,7 @@ from runs.engine.publish.method import (
     not_exchanged,
     without_exchange,
 )
-from runs.engine.publish.staging import StagedRows
+from runs.engine.publish.staging import StagedRows, holding_claim
 from runs.engine.publish.statements import create_indexes
 
 
@@ -60,7 +58,7 @@ def _complete_new(dest: Destination, staged: StagedRows) -> tuple[StagedRows, tu
         # the unique index finds duplicates without sorting the keys once more
         staged = _create_key(dest, staged, statements.pop(0))
     else:
-        with _holding_claim(dest):
+        with holding_claim(dest):
             check_complete(dest, staged)
             check_keys(dest, staged)
             staged = replace(staged, rows=dest.count(dest.staging))
@@ -80,7 +78,7 @@ def _create_key(dest: Destination, staged: StagedRows, sql: str) -> StagedRows:
             raise
     else:
         return staged
-    with _holding_claim(dest):
+    with holding_claim(dest):
         check_complete(dest, staged)
         staged = replace(staged, rows=keep_latest(dest, staged))
         dest.session.execute(sql)
@@ -169,14 +167,6 @@ def record(dest: Destination, staged: StagedRows, table: TableInfo | None) -> in
 
 
 def _execute(dest: Destination, sql: str) -> None:
-    with _holding_claim(dest):
+    with holding_claim(dest):
         dest.session.execute(sql)
     point("publish.completing")
-
-
-@contextmanager
-def _holding_claim(dest: Destination) -> Iterator[None]:
-    """Execute the block in a transaction during which no other run can claim staging."""
-    with dest.session.transaction():
-        control_tables.hold_claim(dest.session, dest.dialect, dest.plan)
-        yield

@@ -7,7 +7,8 @@ the destination table, it is its twin, or for a new table what that will be.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 
 from connections.sdk.errors import ConfigurationError, DiskFull, TableMissing
@@ -50,6 +51,14 @@ def claim(dest: Destination) -> None:
     point("stage.claimed")
 
 
+@contextmanager
+def holding_claim(dest: Destination) -> Iterator[None]:
+    """Execute the block in a transaction during which no other run can claim staging. Raises Overtaken if one has."""
+    with dest.session.transaction():
+        control_tables.hold_claim(dest.session, dest.dialect, dest.plan)
+        yield
+
+
 def prepare(
     dest: Destination, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod
 ) -> tuple[ChosenMethod, tuple[str, ...], bool]:
@@ -59,7 +68,8 @@ def prepare(
     table for an exchange, which then is ``dest.staging``; and whether the table has exactly the types of the columns
     (see `make_empty`).
     """
-    drop_left_beside(dest)
+    with holding_claim(dest):
+        drop_left_beside(dest)
     if method.exchanges:
         try:
             return method, _create(dest, columns, table), _has_types(table, columns)
@@ -70,8 +80,9 @@ def prepare(
             method = without_exchange(dest, table, (reason,))
     if exchange_of(dest) is not None and exchange_record.find(dest):
         # a twin or former table, whose constraints staged rows need not satisfy
-        dest.session.execute(dest.dialect.drop_table(dest.staging))
-        exchange_record.delete(dest)
+        with holding_claim(dest):
+            dest.session.execute(dest.dialect.drop_table(dest.staging))
+            exchange_record.delete(dest)
     return method, (), make_empty(dest, dest.staging, columns)
 
 
@@ -85,8 +96,9 @@ def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | Non
     else:
         statements = exchange.create(dest.session, dest.table, staging)
     # what earlier runs left; its disk space is free before rows are copied
-    dest.session.execute(dest.dialect.drop_table(dest.staging))
-    with dest.session.transaction():
+    with holding_claim(dest):
+        dest.session.execute(dest.dialect.drop_table(dest.staging))
+    with holding_claim(dest):
         # it has columns that the run does not fill
         exchange_record.write(dest, columns=[column.dest_name for column in columns])
         for sql in statements:

@@ -74,6 +74,14 @@ def test_a_module_that_only_ever_fails_is_late() -> None:
     assert events(module) == ["failure", "late"]
 
 
+def test_a_restore_is_no_success_that_a_module_waits_for() -> None:
+    change_settings(late_after_hours=24)
+    module = aged(100)
+    succeeded(module, 30)
+    succeeded(module, 1, restore=True)
+    assert notify.find_late(NOW) == 1
+
+
 def test_disabled_modules_and_modules_that_only_run_manually_are_not_late() -> None:
     change_settings(late_after_hours=24)
     succeeded(aged(100, enabled=False), 30)

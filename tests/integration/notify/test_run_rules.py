@@ -93,6 +93,17 @@ def test_a_failed_dry_run_is_neither_reported_nor_counted() -> None:
     assert events(module) == ["failure"]
 
 
+@pytest.mark.parametrize("status", ["success", "refused"])
+def test_a_restore_is_neither_reported_nor_counted(status: str) -> None:
+    module = ModuleFactory.create()
+    change_settings(notify_every=2)
+    ended(module)
+    ended(module, status, restore=True)
+    assert events(module) == ["failure"]
+    ended(module)
+    assert events(module) == ["failure", "repeated"]
+
+
 def test_a_cancelled_run_between_two_failures_does_not_start_a_new_series() -> None:
     module = ModuleFactory.create()
     for status in ("error", "cancelled", "error"):
