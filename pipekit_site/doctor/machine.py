@@ -35,6 +35,7 @@ DEPENDENCIES = {
     "adbc-driver-postgresql": "adbc_driver_postgresql",
     "duckdb": "duckdb",
     "pytz": "pytz",
+    "numpy": "numpy",
     "pyarrow": "pyarrow",
     "sqlglot": "sqlglot",
     "rich": "rich",
