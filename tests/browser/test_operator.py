@@ -60,7 +60,7 @@ def test_a_module_can_be_found_edited_and_run_and_its_run_viewed(
     assert (run.status, run.actor, run.inserted) == ("success", "olga", 2)
     assert bench.rows("SELECT k FROM sync.numbers ORDER BY k") == [(1,), (2,)]
     content = page.locator("#content-main").inner_text()
-    for text in ('SELECT "K#" AS k, note FROM s', "INSERT INTO", "ended: success", "inserted\n2", "k: (none) → 2"):
+    for text in ('SELECT "K#" AS k, note FROM s', "RENAME TO", "ended: success", "inserted\n2", "k: (none) → 2"):
         assert text in content
     assert page.title() != "1"
 

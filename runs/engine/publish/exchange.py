@@ -51,22 +51,21 @@ def complete(dest: Destination, staged: StagedRows) -> tuple[StagedRows, tuple[s
 
 
 def _complete_new(dest: Destination, staged: StagedRows) -> tuple[StagedRows, tuple[str, ...]]:
-    plan, statements = dest.plan, create_indexes(dest, dest.staging)
+    plan, indexes = dest.plan, create_indexes(dest, dest.staging)
+    analyze, pending = dest.dialect.analyze(dest.staging), list(indexes)
     if not plan.strategy.traits.needs_key:
         pass
     elif plan.supports_deletes and dest.dialect.unique_includes_null(dest.session.server_version):
         # the unique index finds duplicates without sorting the keys once more
-        staged = _create_key(dest, staged, statements.pop(0))
+        staged = _create_key(dest, staged, pending.pop(0))
     else:
         with holding_claim(dest):
             check_complete(dest, staged)
             check_keys(dest, staged)
             staged = replace(staged, rows=dest.count(dest.staging))
-    if sql := dest.dialect.analyze(dest.staging):
-        statements.append(sql)
-    for sql in statements:
+    for sql in filter(None, (*pending, analyze)):
         _execute(dest, sql)
-    return staged, (*create_indexes(dest, dest.staging), *statements[-1:])
+    return staged, tuple(filter(None, (*indexes, analyze)))
 
 
 def _create_key(dest: Destination, staged: StagedRows, sql: str) -> StagedRows:

@@ -125,7 +125,7 @@ def test_a_wrong_password_is_reported_and_not_shown(guarded_url: str, tmp_path: 
 
 
 def test_the_fix_for_a_missing_database_is_createdb(install: Install) -> None:
-    missing = Install(install.data_dir, install.database.replace(name_of(install.database), "not_there"))
+    missing = Install(install.data_dir, install.database.replace(f"/{name_of(install.database)}?", "/not_there?"))
     assert "createdb" in error_output(missing.manage("exportconfig"))
 
 

@@ -19,10 +19,10 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], status: str) -> i
     row = connection.execute(
         """
         INSERT INTO run_log (module_name, token, status, trigger, actor, attempt, strategy, dry_run, full_refresh,
-            force, source_query, merge_sql, watermarks, warnings, steps, log_path, dest_lock_key, host, machine_id,
-            boot_id, heartbeat, cancel_requested, created_at, updated_at)
-        VALUES ('m', gen_random_uuid()::text, %s, 'manual', '', 1, 'full', false, false, false, '', '', '{}', '[]',
-            '[]', '', 'dw sync.t', '', '', '', 0, false, now(), now())
+            force, restore, publish_method, source_query, merge_sql, watermarks, warnings, steps, log_path,
+            dest_lock_key, host, machine_id, boot_id, heartbeat, cancel_requested, created_at, updated_at)
+        VALUES ('m', gen_random_uuid()::text, %s, 'manual', '', 1, 'full', false, false, false, false, '', '', '', '{}',
+            '[]', '[]', '', 'dw sync.t', '', '', '', 0, false, now(), now())
         RETURNING id
         """,
         [status],

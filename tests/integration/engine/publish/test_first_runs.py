@@ -78,7 +78,7 @@ def test_the_control_tables_are_created_once_by_concurrent_runs(numbers: Bench) 
     assert numbers.rows(
         "SELECT table_name FROM information_schema.tables"
         " WHERE table_schema = 'pipekit_staging' AND starts_with(table_name, 'pipekit_') ORDER BY 1"
-    ) == [("pipekit_claims",), ("pipekit_commits",)]
+    ) == [("pipekit_claims",), ("pipekit_commits",), ("pipekit_exchanges",)]
     assert numbers.rows("SELECT module FROM pipekit_staging.pipekit_claims ORDER BY 1") == [(name,) for name in modules]
     assert numbers.rows("SELECT module FROM pipekit_staging.pipekit_commits ORDER BY 1") == [
         (name,) for name in modules

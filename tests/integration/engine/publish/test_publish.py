@@ -97,7 +97,8 @@ def test_a_first_load_without_rows_creates_an_empty_table(numbers: Bench) -> Non
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_publishing_the_same_run_again_changes_nothing(numbers: Bench, strategy: Strategy) -> None:
-    plan = plan_for(numbers, strategy, run="the-run")
+    plan = plan_for(numbers, strategy, run="the-run", full_publish=FullPublish.TRUNCATE)
+    numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, v text)")
     first = list(execute_plan(plan))
     before = stored_rows(numbers)
     second = list(publish_staged(plan, StagedRows(columns=COLUMNS, rows=100)))
