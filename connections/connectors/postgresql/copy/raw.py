@@ -20,6 +20,10 @@ from connections.sdk.raw_copy import Cancellation, RawJob, Reporter
 from connections.sdk.row_counts import TransferResult, check_counts
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 
+# bytes up to which reading pauses, and for how many seconds: the server sends 8 KB at a time, and each wake-up takes
+# longer than copying them; meanwhile more arrive
+_SHORT, _PAUSE = 100_000, 0.001
+
 
 class SourceChanged(SerializationFailed):
     """The source was altered after its columns were described; a retry describes them again."""
@@ -101,7 +105,7 @@ class _Pipe:
                     await self._check_types(source)
                     status = await source.copy_from_query(
                         self.plan.query(without_final_semicolon(self.job.query)),
-                        output=self.queue.put,
+                        output=self._put,
                         format="binary",
                     )
         except BaseException as error:
@@ -109,6 +113,11 @@ class _Pipe:
             raise
         self.queue.close()
         return bulk.rows_of(status)
+
+    async def _put(self, block: bytes) -> None:
+        await self.queue.put(block)
+        if len(block) < _SHORT:
+            await asyncio.sleep(_PAUSE)
 
     async def _check_types(self, source: Any) -> None:
         """Raise SourceChanged when the query's types are not those of the plan: the bytes would be read as others."""
