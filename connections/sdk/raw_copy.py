@@ -67,3 +67,7 @@ class RawCopies(Protocol):
     def choose(self, job: RawJob) -> RawCopy | NotRaw:
         """Return the copy, or why there is none. May connect to systems whose types do not follow from the job."""
         ...
+
+    def load(self) -> None:
+        """Import what a copy needs; called while its job is not known yet."""
+        ...

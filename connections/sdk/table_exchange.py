@@ -35,7 +35,7 @@ class TableExchange(Protocol):
         ...
 
     def left_beside(self, session: Session, staging: TableName) -> tuple[TableName, ...]:
-        """Return the existing tables that `beside` has named for this staging table, other than itself."""
+        """Return the existing tables that `beside` or `FormerTables.set_aside` has named for this staging table."""
         ...
 
     def obstacles(self, session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
@@ -96,6 +96,10 @@ class FormerTables(TableExchange, Protocol):
 
         They are executed after the exchange is committed; `complete` reverses them.
         """
+        ...
+
+    def set_aside(self, staging: TableName) -> tuple[TableName, str]:
+        """Return another name for a former table that is to be dropped, and the statement that gives it that name."""
         ...
 
     def data_version(self, session: Session, table: TableName, rows: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -40,18 +39,17 @@ class ProgressTimer:
         return max(0.0, self._last_progress + self.seconds - time.monotonic()) if self.seconds else None
 
 
-def messages(child: subprocess.Popen[bytes], timer: ProgressTimer, log: Callable[[str], object]) -> Iterator[Message]:
-    """Yield the child's messages until it closes its output. Raises NoProgress when the timer expires.
+def messages(output: int, timer: ProgressTimer, log: Callable[[str], object]) -> Iterator[Message]:
+    """Yield the messages from a file descriptor until it is closed. Raises NoProgress when the timer expires.
 
     ``log`` is called with each line that is no message: drivers and libraries may print, too.
     """
-    assert child.stdout is not None
     partial_line = b""
     while True:
-        ready, _, _ = select.select([child.stdout], [], [], timer.remaining())
+        ready, _, _ = select.select([output], [], [], timer.remaining())
         if not ready:
             raise _no_progress(timer.seconds)
-        block = os.read(child.stdout.fileno(), _BLOCK)
+        block = os.read(output, _BLOCK)
         if not block:
             if partial_line:
                 log(partial_line.decode("utf-8", "replace"))

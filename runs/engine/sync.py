@@ -15,8 +15,8 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.records import dataclass
-from connections.sdk.schema import Column, ColumnInfo, TableInfo
-from runs.engine import dry_run
+from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
+from runs.engine import dry_run, jrunner_process
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
@@ -35,8 +35,10 @@ from runs.engine.extract.columns import columns_from_probe, with_destination_typ
 from runs.engine.extract.query import bounded_query, repair_query, resolved_query, source_query_event
 from runs.engine.faults import point
 from runs.engine.hooks import run_hooks
+from runs.engine.jrunner_process import JrunnerProcess
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import destination_table, method, staging, unfilled_columns
+from runs.engine.publish.background_drop import dropping
 from runs.engine.publish.method import ChosenMethod, PublishMethod
 from runs.engine.publish.publish import publish_staged
 from runs.engine.publish.restore import restore_previous
@@ -99,11 +101,13 @@ def attempt(plan: Plan) -> Iterator[Event]:
         yield from _timed("publish", restore_previous(plan))
         return
     yield from run_hooks(plan.hooks, RunOn.BEFORE)
-    # closed before the transfer, because some systems allow only one process at a time
-    with ExitStack() as sessions:
-        resolved = yield from _timed("resolve", _resolve(plan, sessions))
-        transfer_job, staged = yield from _timed("stage", _stage(plan, resolved))
-    rows = yield from _timed("transfer", _transfer(plan, transfer_job))
+    with jrunner_process.started(plan) as process:
+        # closed before the transfer, because some systems allow only one process at a time
+        with ExitStack() as sessions:
+            resolved = yield from _timed("resolve", _resolve(plan, sessions))
+            transfer_job, staged, former = yield from _timed("stage", _stage(plan, resolved))
+        with dropping(plan, former):
+            rows = yield from _timed("transfer", _transfer(plan, transfer_job, process))
     staged = replace(staged, rows=rows)
     yield from _timed("publish", publish_staged(plan, staged))
     yield from _after_publish(plan, resolved.query, staged)
@@ -211,8 +215,8 @@ def _columns(plan: Plan, resolved: Resolved) -> tuple[tuple[Column, ...], str, l
     return columns, query, warnings
 
 
-def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]:
-    """Prepare the staging table; return the job that fills it, and what is known of the rows before."""
+def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows, TableName | None]]:
+    """Prepare the staging table; return the job that fills it, what is known of its rows, and a table to be dropped."""
     dest, table = resolved.dest, resolved.table
     columns, query, warnings = _columns(plan, resolved)
     yield source_query_event(plan, resolved.query, query)
@@ -224,7 +228,8 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
     staging.claim(dest)
     if sql := staging.create_schema_beside(dest, resolved.method):
         yield MergeSqlBuilt(f"{sql};", is_committed=True)
-    chosen, created, typed = staging.prepare(dest, columns, table, resolved.method)
+    prepared = staging.prepare(dest, columns, table, resolved.method)
+    chosen = prepared.method
     if chosen.why or chosen.method is not PublishMethod.MERGE:
         yield MethodChosen(chosen.method, chosen.why)
     yield from map(Warned, warnings)
@@ -234,7 +239,7 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
         table=dest.staging,
         table_kind=table.kind if table else "",
         method=chosen,
-        created=created,
+        created=prepared.created,
         bound=resolved.bound,
     )
     work = build_job(
@@ -242,17 +247,17 @@ def _stage(plan: Plan, resolved: Resolved) -> StepEvents[tuple[Job, StagedRows]]
         query=query,
         table=dest.staging,
         columns=columns,
-        typed=typed,
+        typed=prepared.typed,
         claim=dest.staging_claim(),
         # keep_latest deletes rows of a new table afterwards, which older snapshots would still see
         freeze=chosen.exchanges and not (table is None and plan.keep_latest),
     )
-    return work, staged
+    return work, staged, prepared.former
 
 
-def _transfer(plan: Plan, transfer_job: Job) -> StepEvents[int]:
+def _transfer(plan: Plan, transfer_job: Job, process: JrunnerProcess) -> StepEvents[int]:
     rows = 0
-    for event in transfer_rows(plan, transfer_job):
+    for event in transfer_rows(plan, transfer_job, process):
         if isinstance(event, Staged):
             rows = event.rows
         yield event

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine.events import Event, RouteChosen, Staged, TransferProgress, Waiting, Warned
 from runs.engine.jrunner_output import ProgressTimer, messages
+from runs.engine.jrunner_process import JrunnerProcess
 from runs.engine.plan import Plan
 from runs.jrunner.job import Job
 from runs.jrunner.protocol import (
@@ -31,29 +28,6 @@ from runs.jrunner.protocol import (
     WaitingMessage,
     WarningMessage,
 )
-
-# seconds for the child to end: its own grace period, and the time in which it terminates its sessions
-_GRACE = 11.0
-_ROOT = Path(__file__).resolve().parent.parent.parent
-# the environment variables that the child inherits, none of which can contain a secret
-_ENVIRONMENT = (
-    "PATH",
-    "PYTHONPATH",
-    "HOME",
-    "LANG",
-    "TMPDIR",
-    "VIRTUAL_ENV",
-    "JAVA_HOME",
-    "PIPEKIT_FAULTS",
-    "PIPEKIT_FAULT_LOG",
-)
-
-
-def command() -> tuple[list[str], dict[str, str]]:
-    """Return (argv, env) of the child, neither of which contains a secret."""
-    env = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    env |= {"PYTHONUNBUFFERED": "1", "JRUNNER_PARENT": str(os.getpid())}
-    return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
 
 
 def build_job(
@@ -87,18 +61,18 @@ def build_job(
     )
 
 
-def transfer_rows(plan: Plan, work: Job) -> Iterator[Event]:
-    """Copy the rows, yielding events; the last one is Staged.
+def transfer_rows(plan: Plan, work: Job, process: JrunnerProcess | None = None) -> Iterator[Event]:
+    """Copy the rows, yielding events; the last one is Staged. Without a ``process`` it is started here.
 
     Raises the error that jrunner reports, Lost when it died without reporting one, NoProgress when it is idle for
     longer than the plan's no_progress_timeout, CountMismatch when its two counts differ.
     """
-    child = _start(plan)
+    process = process or JrunnerProcess(plan)
     done: DoneMessage | None = None
     finished = False
     try:
-        _send_job(child, work)
-        for message in messages(child, ProgressTimer(plan.no_progress_timeout), partial(_log, plan)):
+        process.send(work)
+        for message in messages(process.output, ProgressTimer(plan.no_progress_timeout), partial(_log, plan)):
             if isinstance(message, ErrorMessage):
                 raise from_dict(message.error)
             if isinstance(message, DoneMessage):
@@ -107,36 +81,13 @@ def transfer_rows(plan: Plan, work: Job) -> Iterator[Event]:
                 yield _event(message)
         finished = True
     finally:
-        _end(child, terminate=not finished)
+        process.end(terminate=not finished)
     if done is None:
         raise Lost(
-            f"jrunner ended without a result ({_exit_status(child.returncode)}); nothing was published.",
+            f"jrunner ended without a result ({process.exit_status()}); nothing was published.",
             hint="Run it again; if it happens again, check the kernel's out-of-memory messages.",
         )
     yield staged(done)
-
-
-def _start(plan: Plan) -> subprocess.Popen[bytes]:
-    argv, env = command()
-    with logs.open_to_append(Path(plan.log_path)) if plan.log_path else nullcontext() as log:
-        return subprocess.Popen(
-            argv,
-            env=env,
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-
-
-def _send_job(child: subprocess.Popen[bytes], work: Job) -> None:
-    assert child.stdin is not None
-    try:
-        child.stdin.write(json.dumps(work.as_json()).encode())
-        child.stdin.close()
-    except BrokenPipeError:
-        # it died at once, which `transfer_rows` reports when the result is missing
-        return
 
 
 def _log(plan: Plan, line: str) -> None:
@@ -169,20 +120,3 @@ def staged(done: DoneMessage) -> Staged:
             hint="Run it again.",
         )
     return Staged(done.rows_written, done.bytes)
-
-
-def _end(child: subprocess.Popen[bytes], *, terminate: bool) -> None:
-    """Wait for the child to end, after SIGTERM if ``terminate``; kill it if it takes too long."""
-    if child.stdout:
-        child.stdout.close()
-    if terminate and child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-    try:
-        child.wait(timeout=_GRACE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def _exit_status(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

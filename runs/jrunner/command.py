@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     options = flags.parse(arguments)
     if options.job:
         parent.follow(cancellation)
-        return run_supervised(JobTransfer(cancellation).run, cancellation, parent)
+        return run_supervised(JobTransfer(cancellation, options.load).run, cancellation, parent)
     # imported late: a job needs none of it
     from runs.jrunner import flags_transfer
 

@@ -27,6 +27,12 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--job", choices=["-"], help="read everything as a JSON job from standard input instead of flags"
     )
+    parser.add_argument(
+        "--load",
+        nargs=2,
+        metavar=("SOURCE", "DESTINATION"),
+        help="with --job: kinds of the two systems, whose drivers are loaded before the job arrives",
+    )
     parser.add_argument("-scu", metavar="URL", help="source: JDBC URL, the system's own URL, or a file")
     parser.add_argument("-scn", metavar="NAME", default="", help="source: username")
     parser.add_argument("-scp", metavar="PASSWORD", default="", help="source: password, as $NAME or - (see below)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 
 from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
@@ -13,7 +14,7 @@ from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.progress_reports import periodic_reports
 from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.choose import choose_route
+from runs.jrunner.routes.choose import choose_route, load
 
 
 class Transfer:
@@ -51,15 +52,27 @@ class Transfer:
 
 
 class JobTransfer(Transfer):
-    """The transfer of a JSON job on standard input, with which the engine starts jrunner."""
+    """The transfer of a JSON job on standard input, with which the engine starts jrunner.
+
+    ``kinds`` are those of the source and the destination, if they are known before the job arrives.
+    """
+
+    def __init__(self, cancellation: Cancellation, kinds: Sequence[str] | None = None) -> None:
+        super().__init__(cancellation)
+        self.kinds = kinds
 
     def execute(self) -> tuple[str, TransferResult]:
+        if self.kinds:
+            load(*self.kinds)
         job = _parse_job(sys.stdin.read())
         self.reporter.begin(job.secrets)
         return self.copy(job)
 
 
 def _parse_job(text: str) -> Job:
+    if not text:
+        # the run has ended before, and says why
+        raise Cancelled("No job arrived on standard input.", hint="Nothing was read or written.")
     try:
         data = json.loads(text)
     except ValueError:

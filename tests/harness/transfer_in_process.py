@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
+import pytest
+
+from runs.engine import jrunner_process, sync
 from runs.engine.events import Event
 from runs.engine.plan import Plan
+from runs.engine.reconcile import key_sync
 from runs.engine.transfer import staged
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
@@ -14,7 +19,18 @@ from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose_route
 
 
-def transfer(plan: Plan, job: Job) -> Iterator[Event]:
+def use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all runs transfer their rows in this process."""
+    monkeypatch.setattr(jrunner_process, "started", _nothing)
+    monkeypatch.setattr(sync, "transfer_rows", _transfer)
+    monkeypatch.setattr(key_sync, "transfer_rows", _transfer)
+
+
+def _nothing(plan: Plan) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _transfer(plan: Plan, job: Job, process: None = None) -> Iterator[Event]:
     # the job as jrunner receives it
     received = Job.from_json(job.as_json())
     result = choose_route(received).copy(received, Reporter(events=False), Cancellation())

@@ -26,6 +26,11 @@ def choose(job: RawJob) -> RawCopy | NotRaw:
     return RawCopy(why=why, copy=lambda reporter, cancellation: raw.copy(job, plan, reporter, cancellation))
 
 
+def load() -> None:
+    """Import what a raw copy needs."""
+    from connections.connectors.postgresql.copy import raw  # noqa: F401
+
+
 def _described(job: RawJob, source: Types | None, destination: Types | None) -> tuple[Types, Types]:
     """Return the types of both sides; those that are not known are asked of their servers."""
     # imported late: psycopg takes longer to load than a small copy takes to run

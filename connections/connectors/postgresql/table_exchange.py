@@ -7,7 +7,7 @@ from pathlib import Path
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.exchange import obstacles as found
 from connections.connectors.postgresql.exchange.definition import empty_definition, read_definition
-from connections.connectors.postgresql.exchange.renames import exchange_statements, move_statements
+from connections.connectors.postgresql.exchange.renames import exchange_statements, move_statements, passing_name
 from connections.connectors.postgresql.exchange.twin import (
     complete_statements,
     create_statements,
@@ -27,7 +27,9 @@ def beside(table: TableName, staging: TableName) -> TableName:
 
 
 def left_beside(session: Session, staging: TableName) -> tuple[TableName, ...]:
-    return ()
+    table, _ = set_aside(staging)
+    exists = session.fetch("SELECT to_regclass(%s) IS NOT NULL", (DIALECT.qualified(table),))[0][0]
+    return (table,) if exists else ()
 
 
 def obstacles(session: Session, table: TableName, beside: TableName) -> tuple[str, ...]:
@@ -71,6 +73,11 @@ def move(session: Session, table: TableName, beside: TableName) -> tuple[str, ..
 
 def release(session: Session, beside: TableName) -> tuple[str, ...]:
     return tuple(release_statements(read_definition(session, beside)))
+
+
+def set_aside(staging: TableName) -> tuple[TableName, str]:
+    table = passing_name(staging, "dropped")
+    return table, f"ALTER TABLE {DIALECT.qualified(staging)} RENAME TO {DIALECT.quote(table.table)}"
 
 
 def data_version(session: Session, table: TableName, rows: int) -> str:

@@ -19,6 +19,7 @@ from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.faults import point
 from runs.engine.publish import exchange_record
+from runs.engine.publish.background_drop import set_aside
 from runs.engine.publish.method import ChosenMethod, PublishMethod, beside, exchange_of, without_exchange
 from runs.engine.watermarks.bounds import Bound
 
@@ -44,6 +45,22 @@ class StagedRows:
     bound: Bound | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The staging table before the transfer.
+
+    ``method`` is another one than was chosen if no twin of the destination table can be created. ``typed`` tells
+    whether the table has exactly the types of the columns (see `make_empty`).
+    """
+
+    method: ChosenMethod
+    typed: bool
+    # the statements that created the table for an exchange
+    created: tuple[str, ...] = ()
+    # the table that was in its place, if it is still to be dropped
+    former: TableName | None = None
+
+
 def claim(dest: Destination) -> None:
     """Claim the module's staging table for this run."""
     create_control_tables(dest)
@@ -59,20 +76,16 @@ def holding_claim(dest: Destination) -> Iterator[None]:
         yield
 
 
-def prepare(
-    dest: Destination, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod
-) -> tuple[ChosenMethod, tuple[str, ...], bool]:
+def prepare(dest: Destination, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod) -> Prepared:
     """Make the module's staging table empty, with the given columns, or create it anew for an exchange.
 
-    Return the method, which is another one if no twin of the table can be created; the statements that created the
-    table for an exchange, which then is ``dest.staging``; and whether the table has exactly the types of the columns
-    (see `make_empty`).
+    A table for an exchange then is ``dest.staging``.
     """
     with holding_claim(dest):
         drop_left_beside(dest)
     if method.exchanges:
         try:
-            return method, _create(dest, columns, table), _has_types(table, columns)
+            return _create(dest, columns, table, method)
         except ConfigurationError as error:
             if table is None:
                 raise
@@ -83,11 +96,11 @@ def prepare(
         with holding_claim(dest):
             dest.session.execute(dest.dialect.drop_table(dest.staging))
             exchange_record.delete(dest)
-    return method, (), make_empty(dest, dest.staging, columns)
+    return Prepared(method=method, typed=make_empty(dest, dest.staging, columns))
 
 
-def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | None) -> tuple[str, ...]:
-    """Create the staging table as the new table, or as the twin of the existing one; return the statements."""
+def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod) -> Prepared:
+    """Create the staging table as the new table, or as the twin of the existing one."""
     exchange, staging = exchange_of(dest), beside(dest)
     assert exchange is not None
     if table is None:
@@ -95,16 +108,18 @@ def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | Non
         statements: tuple[str, ...] = (dest.dialect.create_table(staging, pairs),)
     else:
         statements = exchange.create(dest.session, dest.table, staging)
-    # what earlier runs left; its disk space is free before rows are copied
+    # what earlier runs left; its disk space is free before, or soon after rows begin to arrive
     with holding_claim(dest):
-        dest.session.execute(dest.dialect.drop_table(dest.staging))
+        former = set_aside(dest)
+        if former is None:
+            dest.session.execute(dest.dialect.drop_table(dest.staging))
     with holding_claim(dest):
         # it has columns that the run does not fill
         exchange_record.write(dest, columns=[column.dest_name for column in columns])
         for sql in statements:
             dest.session.execute(sql)
     dest.staging = staging
-    return statements
+    return Prepared(method=method, created=statements, typed=_has_types(table, columns), former=former)
 
 
 def create_schema_beside(dest: Destination, method: ChosenMethod) -> str:

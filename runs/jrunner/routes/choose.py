@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from connections import registry
 from connections.sdk.arrow.numpy_import import without_numpy
@@ -23,6 +24,17 @@ class Route:
     name: str
     why: str
     copy: Copy
+
+
+def load(source: str, destination: str) -> None:
+    """Import what a transfer between these kinds probably needs. Errors are left to the transfer."""
+    with suppress(Exception):
+        raw_copies = registry.raw_copies(source) if source == destination else None
+        if raw_copies is not None:
+            raw_copies.load()
+            return
+        with without_numpy():
+            from runs.jrunner.routes import arrow  # noqa: F401
 
 
 def choose_route(job: Job) -> Route:

@@ -17,24 +17,25 @@ from tests.faults.changing_source import Generator, processes_logging_to
 from tests.harness.bench import Bench
 from tests.processes.commands import wait_until
 
-# kills itself when jrunner has its job but is still importing
+# kills itself when jrunner has its job but is still importing, because it was not started before
 _PROGRAM = """
-import os, pickle, signal, sys
-from runs.engine import sync, transfer
-send_job, command = transfer._send_job, transfer.command
+import contextlib, os, pickle, signal, sys
+from runs.engine import jrunner_process, sync
+send, command = jrunner_process.JrunnerProcess.send, jrunner_process.command
 
-def send_job_and_die(child, job):
-    send_job(child, job)
+def send_and_die(process, job):
+    send(process, job)
     os.kill(os.getpid(), signal.SIGKILL)
 
-def command_without_parent():
-    argv, environment = command()
+def command_without_parent(*kinds):
+    argv, environment = command(*kinds)
     del environment["JRUNNER_PARENT"]
     return argv, environment
 
-transfer._send_job = send_job_and_die
+jrunner_process.started = lambda plan: contextlib.nullcontext()
+jrunner_process.JrunnerProcess.send = send_and_die
 if sys.argv[1] == "without":
-    transfer.command = command_without_parent
+    jrunner_process.command = command_without_parent
 for event in sync.execute_plan(pickle.load(sys.stdin.buffer)):
     pass
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runs.engine import sync, transfer
+from runs.engine import jrunner_process, sync
 from runs.engine.events import Event, Warned
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.retry import run_with_retries
@@ -77,8 +77,8 @@ def test_an_internal_error_of_a_failure_hook_does_not_hide_the_error_of_the_run(
 def test_output_of_jrunner_that_is_not_an_event_is_logged_and_ignored(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    environment = transfer.command()[1]
-    monkeypatch.setattr(transfer, "command", lambda: ([sys.executable, "-c", _NOISY], environment))
+    environment = jrunner_process.command("sqlite", "postgresql")[1]
+    monkeypatch.setattr(jrunner_process, "command", lambda *kinds: ([sys.executable, "-c", _NOISY], environment))
     log = tmp_path / "run.log"
     result = bench.run(replace(plan, log_path=str(log)))
     assert result.counts[0] == 2
@@ -97,8 +97,8 @@ def unwritable_log(tmp_path: Path) -> str:
 def test_a_transfer_whose_log_cannot_be_written_succeeds(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, unwritable_log: str
 ) -> None:
-    environment = transfer.command()[1]
-    monkeypatch.setattr(transfer, "command", lambda: ([sys.executable, "-c", _NOISY], environment))
+    environment = jrunner_process.command("sqlite", "postgresql")[1]
+    monkeypatch.setattr(jrunner_process, "command", lambda *kinds: ([sys.executable, "-c", _NOISY], environment))
     assert bench.run(replace(plan, log_path=unwritable_log)).counts[0] == 2
 
 

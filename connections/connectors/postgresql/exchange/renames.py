@@ -18,7 +18,7 @@ def exchange_statements(definition: TableDefinition, beside: TableName) -> Itera
     Their names, schemas, and the names of the indexes and statistics objects are exchanged. Executed again, they
     exchange the tables back.
     """
-    table, former, new = definition.table, _passing_name(beside, "former"), _passing_name(beside, "new")
+    table, former, new = definition.table, passing_name(beside, "former").table, passing_name(beside, "new").table
     names = definition.names_beside(beside)
     statistics_schemas = {part.name: str(part["schema"]) for part in definition.of_kind("statistics")}
     # names that neither schema has, while both tables are in one
@@ -40,7 +40,7 @@ def exchange_statements(definition: TableDefinition, beside: TableName) -> Itera
 
 def move_statements(beside: TableName, table: TableName) -> Iterator[str]:
     """Yield the statements that move the table ``beside`` to the place of ``table``, which does not exist."""
-    new = _passing_name(beside, "new")
+    new = passing_name(beside, "new").table
     yield f"ALTER TABLE {DIALECT.qualified(beside)} RENAME TO {_quote(new)}"
     yield f"ALTER TABLE {_in(beside.schema, new)} SET SCHEMA {_quote(table.schema)}"
     yield f"ALTER TABLE {_in(table.schema, new)} RENAME TO {_quote(table.table)}"
@@ -56,8 +56,10 @@ def _rename(
         yield f"ALTER {words} {_in(own_schema, old)} RENAME TO {_quote(new)}"
 
 
-def _passing_name(beside: TableName, suffix: str) -> str:
-    return f"pipekit_{crc32(repr((beside.schema, beside.table)).encode()):08x}_{suffix}"
+def passing_name(beside: TableName, suffix: str) -> TableName:
+    """Return a name in the schema of ``beside`` that no other table has."""
+    digest = crc32(repr((beside.schema, beside.table)).encode())
+    return TableName(beside.schema, f"pipekit_{digest:08x}_{suffix}")
 
 
 def _in(schema: str, name: str) -> str:

@@ -1,0 +1,60 @@
+"""The former table that a run finds in its staging table: a large one is dropped while rows are transferred.
+
+Deleting its files takes about a second per gigabyte, during which a run would wait for the server.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from connections.sdk.schema import TableName
+from runs.engine.destination import Destination
+from runs.engine.plan import Plan
+from runs.engine.publish.method import former_tables_of
+
+# bytes from which dropping a table takes longer than another session
+_LARGE = 100_000_000
+
+
+def set_aside(dest: Destination) -> TableName | None:
+    """Give a large staging table another name, under which it is to be dropped; return that, else None.
+
+    Call it in a transaction that holds the claim on staging. If the run ends before the table is dropped, the next one
+    finds and drops it (`FormerTables.left_beside`).
+    """
+    former = former_tables_of(dest)
+    if former is None or former.size(dest.session, dest.staging) < _LARGE:
+        return None
+    table, sql = former.set_aside(dest.staging)
+    dest.session.execute(sql)
+    return table
+
+
+@contextmanager
+def dropping(plan: Plan, table: TableName | None) -> Iterator[None]:
+    """Drop the table, if there is one, over a session of its own while the block runs.
+
+    After the block it is dropped, or its error is raised: the names of its indexes are needed then.
+    """
+    if table is None:
+        yield
+        return
+    errors: list[Exception] = []
+    thread = threading.Thread(target=_drop, args=(plan, table, errors), name="drop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _drop(plan: Plan, table: TableName, errors: list[Exception]) -> None:
+    try:
+        with Destination.open(plan) as dest:
+            dest.session.execute(dest.dialect.drop_table(table))
+    except Exception as error:
+        errors.append(error)
