@@ -98,8 +98,11 @@ class FormerTables(TableExchange, Protocol):
         """
         ...
 
-    def set_aside(self, staging: TableName) -> tuple[TableName, str]:
-        """Return another name for a former table that is to be dropped, and the statement that gives it that name."""
+    def set_aside(self, session: Session, staging: TableName, *, minimum: int) -> tuple[TableName, str] | None:
+        """Return another name for a staging table that is to be dropped, and the statement that gives it that name.
+
+        None if it has less than ``minimum`` bytes, or if something depends on it.
+        """
         ...
 
     def data_version(self, session: Session, table: TableName, rows: int) -> str:

@@ -146,6 +146,10 @@ def compare(bench: Bench, rounds: int) -> None:
     for strategy in _BY_HAND:
         hand = [load_by_hand(url, conninfo, strategy)]
         report(f"first load, {strategy.value}", [run(url, strategy)], hand, 1.5)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for table in (f"sync.{strategy.value}", f"hand_{strategy.value}"):
+                # it would run beside one or the other
+                connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     version = int(time.time())
     for strategy in _BY_HAND:
         own, hand = [], []

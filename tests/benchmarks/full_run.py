@@ -46,7 +46,8 @@ def run_pipe(bench: Bench) -> Measured:
     """Measure the pipe into a logged table, as the destination is."""
     with psycopg.connect(bench.url, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS staging")
-        connection.execute("CREATE TABLE staging (LIKE lineitem)")
+        # autovacuum would run beside what is measured next
+        connection.execute("CREATE TABLE staging (LIKE lineitem) WITH (autovacuum_enabled = false)")
         connection.execute("CHECKPOINT")
     return bench.pipe(create=False)
 

@@ -30,7 +30,7 @@ from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.jrunner.job import Job
-from tests.benchmarks import lineitem
+from tests.benchmarks import lineitem, lineitem_loading
 from tests.benchmarks.measuring import Measured, jrunner, measure
 from tests.benchmarks.transfer import baseline_python
 
@@ -81,7 +81,7 @@ class Systems:
 
     def _load(self, parquet: Path) -> None:
         if not Path(self.sources["sqlite"]).exists():
-            lineitem.load_sqlite(parquet, Path(self.sources["sqlite"]), _MONEY["sqlite"])
+            lineitem_loading.load_sqlite(parquet, Path(self.sources["sqlite"]), _MONEY["sqlite"])
         if not Path(self.sources["duckdb"]).exists():
             # made by the older of the two versions, because both read the file
             ddl = f"CREATE TABLE lineitem ({lineitem.ddl(_MONEY['duckdb'])})"
@@ -91,7 +91,7 @@ class Systems:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone():
                 return
             connection.execute(f"CREATE DATABASE {database}")
-        lineitem.load_postgresql(parquet, self.url)
+        lineitem_loading.load_postgresql(parquet, self.url)
 
     def create_target(self, kind: str) -> str:
         """Return the URL of a new, empty table `staging`; what was written before is on disk and not measured."""

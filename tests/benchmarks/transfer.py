@@ -53,17 +53,20 @@ class Bench:
     """The SQLite file and the PostgreSQL server, in a directory that may be used again."""
 
     def __init__(self, directory: Path, scale: float) -> None:
+        # imported late, because the processes that are measured import this module
+        from tests.benchmarks import lineitem_loading
+
         self.directory = directory
         self.sqlite = directory / f"lineitem-{scale:g}.db"
         self.server = embedded_postgresql.ensure_running(directory / "pg")
         self.url = urlunsplit(urlsplit(self.server)._replace(path="/bench"))
         parquet = lineitem.generate(directory, scale)
         if not self.sqlite.exists():
-            lineitem.load_sqlite(parquet, self.sqlite)
+            lineitem_loading.load_sqlite(parquet, self.sqlite)
         with psycopg.connect(self.server, autocommit=True) as connection:
             connection.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
             connection.execute("CREATE DATABASE bench")
-        lineitem.load_postgresql(parquet, self.url)
+        lineitem_loading.load_postgresql(parquet, self.url)
 
     def create_staging(self, money: str) -> None:
         """Recreate the destination table; write everything else to disk, so that it is not measured."""

@@ -9,6 +9,7 @@ import pytest
 
 from runs.engine import jrunner_process, sync
 from runs.engine.events import Event
+from runs.engine.jrunner_process import JrunnerProcess
 from runs.engine.plan import Plan
 from runs.engine.reconcile import key_sync
 from runs.engine.transfer import staged
@@ -22,15 +23,16 @@ from runs.jrunner.routes.choose import choose_route
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all runs transfer their rows in this process."""
     monkeypatch.setattr(jrunner_process, "started", _nothing)
-    monkeypatch.setattr(sync, "transfer_rows", _transfer)
-    monkeypatch.setattr(key_sync, "transfer_rows", _transfer)
+    monkeypatch.setattr(sync, "transfer_rows", transfer)
+    monkeypatch.setattr(key_sync, "transfer_rows", transfer)
 
 
 def _nothing(plan: Plan) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _transfer(plan: Plan, job: Job, process: None = None) -> Iterator[Event]:
+def transfer(plan: Plan, job: Job, process: JrunnerProcess | None = None) -> Iterator[Event]:
+    """Copy the rows, yielding what `runs.engine.transfer.transfer_rows` yields at the end."""
     # the job as jrunner receives it
     received = Job.from_json(job.as_json())
     result = choose_route(received).copy(received, Reporter(events=False), Cancellation())

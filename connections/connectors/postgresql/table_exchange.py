@@ -19,6 +19,8 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
 
 _QUERIES = Path(__file__).with_name("queries")
+# suffix of a table that is about to be dropped
+_DROPPED = "dropped"
 keeps_former = True
 
 
@@ -27,7 +29,7 @@ def beside(table: TableName, staging: TableName) -> TableName:
 
 
 def left_beside(session: Session, staging: TableName) -> tuple[TableName, ...]:
-    table, _ = set_aside(staging)
+    table = passing_name(staging, _DROPPED)
     exists = session.fetch("SELECT to_regclass(%s) IS NOT NULL", (DIALECT.qualified(table),))[0][0]
     return (table,) if exists else ()
 
@@ -75,8 +77,10 @@ def release(session: Session, beside: TableName) -> tuple[str, ...]:
     return tuple(release_statements(read_definition(session, beside)))
 
 
-def set_aside(staging: TableName) -> tuple[TableName, str]:
-    table = passing_name(staging, "dropped")
+def set_aside(session: Session, staging: TableName, *, minimum: int) -> tuple[TableName, str] | None:
+    if session.fetch(_query("large_table"), (minimum, DIALECT.qualified(staging))) != [(True,)]:
+        return None
+    table = passing_name(staging, _DROPPED)
     return table, f"ALTER TABLE {DIALECT.qualified(staging)} RENAME TO {DIALECT.quote(table.table)}"
 
 

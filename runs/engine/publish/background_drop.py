@@ -1,4 +1,4 @@
-"""The former table that a run finds in its staging table: a large one is dropped while rows are transferred.
+"""What earlier runs left in the staging table: if it is large, it is dropped while rows are transferred.
 
 Deleting its files takes about a second per gigabyte, during which a run would wait for the server.
 """
@@ -22,12 +22,13 @@ def set_aside(dest: Destination) -> TableName | None:
     """Give a large staging table another name, under which it is to be dropped; return that, else None.
 
     Call it in a transaction that holds the claim on staging. If the run ends before the table is dropped, the next one
-    finds and drops it (`FormerTables.left_beside`).
+    finds and drops it (`TableExchange.left_beside`).
     """
     former = former_tables_of(dest)
-    if former is None or former.size(dest.session, dest.staging) < _LARGE:
+    renamed = former.set_aside(dest.session, dest.staging, minimum=_LARGE) if former else None
+    if renamed is None:
         return None
-    table, sql = former.set_aside(dest.staging)
+    table, sql = renamed
     dest.session.execute(sql)
     return table
 

@@ -83,9 +83,11 @@ def prepare(dest: Destination, columns: Sequence[Column], table: TableInfo | Non
     """
     with holding_claim(dest):
         drop_left_beside(dest)
+        former = set_aside(dest)
     if method.exchanges:
         try:
-            return _create(dest, columns, table, method)
+            created = _create(dest, columns, table)
+            return Prepared(method=method, created=created, typed=_has_types(table, columns), former=former)
         except ConfigurationError as error:
             if table is None:
                 raise
@@ -96,11 +98,11 @@ def prepare(dest: Destination, columns: Sequence[Column], table: TableInfo | Non
         with holding_claim(dest):
             dest.session.execute(dest.dialect.drop_table(dest.staging))
             exchange_record.delete(dest)
-    return Prepared(method=method, typed=make_empty(dest, dest.staging, columns))
+    return Prepared(method=method, typed=make_empty(dest, dest.staging, columns), former=former)
 
 
-def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | None, method: ChosenMethod) -> Prepared:
-    """Create the staging table as the new table, or as the twin of the existing one."""
+def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | None) -> tuple[str, ...]:
+    """Create the staging table as the new table, or as the twin of the existing one; return the statements."""
     exchange, staging = exchange_of(dest), beside(dest)
     assert exchange is not None
     if table is None:
@@ -108,18 +110,16 @@ def _create(dest: Destination, columns: Sequence[Column], table: TableInfo | Non
         statements: tuple[str, ...] = (dest.dialect.create_table(staging, pairs),)
     else:
         statements = exchange.create(dest.session, dest.table, staging)
-    # what earlier runs left; its disk space is free before, or soon after rows begin to arrive
+    # what earlier runs left; its disk space is free before rows are copied
     with holding_claim(dest):
-        former = set_aside(dest)
-        if former is None:
-            dest.session.execute(dest.dialect.drop_table(dest.staging))
+        dest.session.execute(dest.dialect.drop_table(dest.staging))
     with holding_claim(dest):
         # it has columns that the run does not fill
         exchange_record.write(dest, columns=[column.dest_name for column in columns])
         for sql in statements:
             dest.session.execute(sql)
     dest.staging = staging
-    return Prepared(method=method, created=statements, typed=_has_types(table, columns), former=former)
+    return statements
 
 
 def create_schema_beside(dest: Destination, method: ChosenMethod) -> str:

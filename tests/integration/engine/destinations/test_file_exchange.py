@@ -18,6 +18,7 @@ from connections.sdk.schema import TableName
 from connections.url.parse import parse_url
 from runs.engine import sync
 from runs.engine.events import Event, MethodChosen
+from runs.engine.jrunner_process import JrunnerProcess
 from runs.engine.plan import FullPublish, Plan, Strategy
 from runs.jrunner.job import Job
 from tests.harness import transfer_in_process as in_process
@@ -63,8 +64,8 @@ def method(bench: Bench, **changes: object) -> tuple[str, str]:
 def after_transfer(monkeypatch: pytest.MonkeyPatch, execute: Callable[[], None]) -> None:
     """Execute something when the rows are staged, before they are published."""
 
-    def transfer(plan: Plan, job: Job) -> Iterator[Event]:
-        yield from in_process.transfer(plan, job)
+    def transfer(plan: Plan, job: Job, process: JrunnerProcess | None) -> Iterator[Event]:
+        yield from in_process.transfer(plan, job, process)
         execute()
 
     monkeypatch.setattr(sync, "transfer_rows", transfer)

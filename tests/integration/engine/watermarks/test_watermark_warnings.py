@@ -194,7 +194,7 @@ def test_a_run_overtaken_by_one_with_other_columns_fails_with_overtaken(
         if name == "transfer.finished":
             monkeypatch.undo()
             with monkeypatch.context() as inside:
-                inside.setattr(sync, "transfer_rows", transfer_in_process.transfer)
+                transfer_in_process.use(inside)
                 bench.run(bench.plan("SELECT k FROM s", dest_table=TableName("sync", "other")))
 
     monkeypatch.setattr(sync, "point", overtake)

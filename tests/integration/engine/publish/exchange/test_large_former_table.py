@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,9 +49,12 @@ def failing(*_: Any) -> Iterator[Event]:
 def test_it_is_dropped_before_the_new_table_gets_its_indexes(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
     drop = background_drop._drop
-    monkeypatch.setattr(
-        background_drop, "_drop", lambda *given: (threads.append(threading.current_thread().name), drop(*given))
-    )
+
+    def drop_and_note(plan: Plan, name: TableName, errors: list[Exception]) -> None:
+        threads.append(threading.current_thread().name)
+        drop(plan, name, errors)
+
+    monkeypatch.setattr(background_drop, "_drop", drop_and_note)
     assert table.run(plan(table, 3)).last(MethodChosen).method == "swap"
     assert threads == ["drop"]
     assert len(table.rows()) == 3
@@ -74,6 +78,24 @@ def test_if_it_could_not_be_dropped_the_run_fails_and_the_next_one_drops_it(
     table.run(plan(table, 4))
     assert len(table.rows()) == 4
     assert table.rows(OWN) == [("m",)]
+
+
+@pytest.mark.parametrize("method", [FullPublish.TRUNCATE, FullPublish.SWAP])
+def test_so_are_the_staged_rows_of_a_run_that_copied(table: Bench, method: FullPublish) -> None:
+    for rows in 3, 4:
+        table.run(replace(plan(table, rows), full_publish=FullPublish.TRUNCATE))
+    before = table.rows("SELECT 'pipekit_staging.m'::regclass::oid")
+    table.run(replace(plan(table, 5), full_publish=method))
+    assert len(table.rows()) == 5
+    assert table.rows(OWN) == [("m",)]
+    assert table.rows("SELECT 'pipekit_staging.m'::regclass::oid") != before
+
+
+def test_a_staging_table_on_which_a_view_depends_remains(table: Bench) -> None:
+    table.run(replace(plan(table, 3), full_publish=FullPublish.TRUNCATE))
+    table.at_destination("CREATE VIEW public.debug AS SELECT * FROM pipekit_staging.m")
+    table.run(replace(plan(table, 4), full_publish=FullPublish.TRUNCATE))
+    assert table.rows("SELECT count(*) FROM public.debug") == [(4,)]
 
 
 def test_a_failed_transfer_leaves_none(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
