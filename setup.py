@@ -1,0 +1,27 @@
+"""Builds the compiled modules, each beside its source ``*.pyx``; all else about the package is in pyproject.toml.
+
+Without a C compiler or Python's headers they are left out: `connections.sdk.compiled` says what happens then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+
+def extension(source: Path) -> Extension:
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    # tells later whether the module was compiled from the source that is beside it
+    macros = [("PIPEKIT_SOURCE", f'"{digest}"')]
+    return Extension(".".join(source.with_suffix("").parts), [str(source)], define_macros=macros)
+
+
+sources = sorted(Path("connections").rglob("*.pyx"))
+extensions = cythonize([extension(source) for source in sources], build_dir="build/cython")
+for each in extensions:
+    # a failure to compile is only a warning
+    each.optional = True
+setup(ext_modules=extensions)
