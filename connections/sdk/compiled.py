@@ -1,0 +1,31 @@
+"""Imports compiled modules, which `setup.py` builds from ``*.pyx`` files when Pipekit is installed with a C compiler.
+
+They hold the loops over single values that take most of the time of large transfers. Each of their callers has another
+way, exact as well but slower, for an installation without a compiler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import connections
+
+# without them, for tests and for a search for faults
+DISABLED = "PIPEKIT_WITHOUT_COMPILED"
+_PACKAGE = Path(connections.__file__).parent
+
+
+def import_compiled(name: str) -> ModuleType | None:
+    """Return the compiled module, None if there is none or if it was compiled from another version of its source."""
+    if os.environ.get(DISABLED):
+        return None
+    try:
+        module = import_module(name)
+    except ImportError:
+        return None
+    source = _PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".pyx")
+    return module if hashlib.sha256(source.read_bytes()).hexdigest() == module.SOURCE else None
