@@ -66,7 +66,7 @@ class Module(Timestamped):
     keep_previous = models.BooleanField(
         "keep the previous table",
         default=True,
-        help_text="After an exchange of tables, the former table is kept until the next run, and can be restored.",
+        help_text="After a swap the previous table is kept until the next run, and can be restored.",
     )
     index_watermark = models.BooleanField(
         "index the watermark", default=True, help_text="A new table gets an index on its watermark column."

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='module',
             name='keep_previous',
-            field=models.BooleanField(default=True, help_text='After an exchange of tables, the former table is kept until the next run, and can be restored.', verbose_name='keep the previous table'),
+            field=models.BooleanField(default=True, help_text='After a swap the previous table is kept until the next run, and can be restored.', verbose_name='keep the previous table'),
         ),
         migrations.AlterField(
             model_name='module',

@@ -102,7 +102,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
 
     @display(description="Published by")
     def publish_text(self, run: Run) -> str:
-        kept = f"the former table is kept: {readable_size(run.kept_bytes)}" if run.kept_bytes is not None else ""
+        kept = f"the previous table is kept: {readable_size(run.kept_bytes)}" if run.kept_bytes is not None else ""
         return "; ".join(filter(None, [run.publish_method, kept])) or html.NOTHING
 
     @display(description="Query sent to the source")

@@ -26,7 +26,10 @@ def test_the_page_shows_the_warnings_of_the_last_run_that_is_no_dry_run(admin_cl
 def test_the_former_table_that_the_last_run_has_kept_can_be_restored(admin_client: Client) -> None:
     module = ModuleFactory.create()
     page = reverse("admin:modules_module_change", args=[module.pk])
-    create_running_run(module=module).finish_success(read=1, publish_method="swap", kept_bytes=12_300_000)
+    run = create_running_run(module=module)
+    run.finish_success(read=1, publish_method="swap", kept_bytes=12_300_000)
+    run_page = admin_client.get(reverse("admin:runs_run_change", args=[run.pk])).content.decode()
+    assert "Published by" in run_page and "swap; the previous table is kept: 12.3 MB" in run_page
     content = admin_client.get(page).content.decode()
     assert "Restore previous table" in content and "Previous table kept: 12.3 MB" in content
     # whether a later run has dropped it is not known
