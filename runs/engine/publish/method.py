@@ -114,7 +114,7 @@ def _obstacles(dest: Destination, table: TableInfo | None) -> tuple[str, ...]:
         # its staging is needed after the publish
         return ("the run is a repair",)
     if plan.jrunner_path:
-        return ("an external jrunner cannot write rows that older snapshots see",)
+        return ("an external jrunner writes the rows",)
     if table is None:
         return exchange.move_obstacles(dest.session, dest.table, beside(dest))
     return exchange.obstacles(dest.session, dest.table, beside(dest))
