@@ -13,7 +13,7 @@ from connections.connectors.postgresql.introspection import describe_query, esti
 from connections.sdk import errors
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
-from connections.sdk.arrow.numpy_import import with_numpy
+from connections.sdk.compiled import import_compiled
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # each is imported only when it is used
 
 # estimated number of values from which decoding them here saves more time than numpy and asyncpg take to import
 MANY_VALUES = 2_000_000
+_DECODER = "connections.connectors.postgresql.copy.binary_decoder"
 
 
 class PostgresqlReader:
@@ -92,11 +93,12 @@ class PostgresqlBatches:
             self.method = "ADBC, because there is a pooler between"
         elif values < MANY_VALUES:
             self.method = f"ADBC, because about {values:,} values are expected"
+        elif import_compiled(_DECODER) is None:
+            self.method = "ADBC, because the compiled decoder is missing"
         else:
-            with with_numpy():
-                from connections.connectors.postgresql.copy.binary_rows import BinaryRows
+            from connections.connectors.postgresql.copy.binary_rows import BinaryRows
 
-            rows = BinaryRows(self.parameters, self.query, natives, self.columns)
+            rows = BinaryRows(self.parameters, self.query, natives, self.columns, batch_bytes=self.batch_bytes)
             try:
                 rows.open()
                 self.method = f"binary COPY, because about {values:,} values are expected"

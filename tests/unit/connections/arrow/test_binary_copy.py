@@ -10,13 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.connectors.postgresql.copy.binary_block import HEADER, TRAILER, InvalidData
-from connections.connectors.postgresql.copy.binary_rows import blocks
-from connections.connectors.postgresql.copy.binary_values import decode, field_type
+from connections.connectors.postgresql.copy.binary_values import array, field, refuse
+from connections.sdk.compiled import import_compiled
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
 
+# without a compiler nothing here can run; that there is one where it is expected is another test's
+if import_compiled("connections.connectors.postgresql.copy.binary_decoder") is None:
+    pytest.skip("the decoder is not compiled", allow_module_level=True)
+
+from connections.connectors.postgresql.copy.binary_decoder import Decoder, InvalidData  # noqa: E402
+from connections.connectors.postgresql.copy.binary_rows import HEADER, filled  # noqa: E402
+
+TRAILER = b"\xff\xff"
 # what begins a row of two fields, in which one of the values consists of such beginnings
 _LIKE_ROWS = b"\0\2\0\0\0\x08\0\2\xff\xff\xff\xff\0\2\0\0\0\x08"
 
@@ -56,15 +63,20 @@ def column(kind: Kind, precision: int | None = None, scale: int | None = None) -
     return Column(dest_name="v", dest_type=f"decimal({precision},{scale})", data_type=data_type)
 
 
-def decoded(data: Sequence[bytes], sent: Sequence[str], columns: Sequence[Column]) -> list[tuple[object, ...]]:
+def decoded(
+    data: Sequence[bytes], sent: Sequence[str], columns: Sequence[Column], *, most_rows: int = 7
+) -> list[tuple[object, ...]]:
     """Decode parts of COPY data and return the rows."""
     rows: list[tuple[object, ...]] = []
-    for block in blocks(([part] for part in data), [field_type(name) for name in sent]):
-        fields = zip(block.fields, sent, columns, strict=True)
-        arrays = [decode(block, field, name, name, column) for field, name, column in fields]
-        for array in arrays:
-            array.validate(full=True)
-        rows += zip(*(array.to_pylist() for array in arrays), strict=True)
+    decoder = Decoder([field(*pair) for pair in zip(sent, columns, strict=True)], most_rows, 1000)
+    for count in filled(decoder, ([part] for part in data)):
+        for position, (_, value) in decoder.unrepresentable.items():
+            refuse(value, sent[position], columns[position])
+        fields = zip(decoder.take(), sent, columns, strict=True)
+        arrays = [array(buffers, count, name, name, column) for buffers, name, column in fields]
+        for each in arrays:
+            each.validate(full=True)
+        rows += zip(*(each.to_pylist() for each in arrays), strict=True)
     return rows
 
 
