@@ -11,8 +11,19 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 INCLUDED = re.compile(r'^include "(.+)"$', re.MULTILINE)
+
+
+class BuildBeside(build_ext):
+    """Writes the modules into this directory, from which Pipekit runs, and none into the environment."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.inplace = True
+        # what is in the other directory would be installed
+        self.build_lib = f"{self.build_temp}/modules"
 
 
 def extension(source: Path) -> Extension:
@@ -28,4 +39,4 @@ extensions = cythonize([extension(source) for source in sources], build_dir="bui
 for each in extensions:
     # a failure to compile is only a warning
     each.optional = True
-setup(ext_modules=extensions)
+setup(ext_modules=extensions, cmdclass={"build_ext": BuildBeside})

@@ -32,6 +32,12 @@ def import_compiled(name: str) -> ModuleType | None:
     return module if module.SOURCE == _digest(_PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".pyx")) else None
 
 
+def module_names() -> list[str]:
+    """Return the names of all modules that can be compiled."""
+    sources = (source.relative_to(_PACKAGE.parent).with_suffix("") for source in _PACKAGE.rglob("*.pyx"))
+    return sorted(".".join(source.parts) for source in sources)
+
+
 def _digest(source: Path) -> str:
     """Return that of the source and of the files that it includes, as in `setup.py`."""
     parts = [source, *(source.with_name(name) for name in _INCLUDED.findall(source.read_text()))]
