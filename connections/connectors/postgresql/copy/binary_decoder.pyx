@@ -7,6 +7,7 @@ the value; all numbers are big-endian. The data ends with the number -1.
 
 from __future__ import annotations
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport INT32_MAX, INT64_MAX, INT64_MIN, int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -54,6 +55,7 @@ cdef class Decoder:
     cdef readonly int64_t rows, needed
     cdef readonly bint is_full, has_ended
     cdef readonly dict unrepresentable
+    cdef readonly set ascii
     # by column those of validity, values or offsets, and texts
     cdef list buffers
 
@@ -75,26 +77,35 @@ cdef class Decoder:
     def __dealloc__(self):
         free(self.columns)
 
-    def decode(self, bytes data, int64_t start):
+    def decode(self, data, int64_t start):
         """Append the rows that begin at ``start``, as far as they are complete. Return where the next one begins."""
-        cdef const unsigned char* values = data
-        cdef int64_t size = len(data), used
-        if not 0 <= start <= size:
-            raise ValueError(start)
-        with nogil:
-            used = self._decode(values + start, size - start)
+        cdef Py_buffer view
+        cdef int64_t used
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if not 0 <= start <= view.len:
+                raise ValueError(start)
+            with nogil:
+                used = self._decode(<const unsigned char*>view.buf + start, view.len - start)
+        finally:
+            PyBuffer_Release(&view)
         return start + used
 
     def take(self):
-        """Return the buffers of each column (validity, values or offsets, texts), and begin a new batch."""
+        """Return for each column its buffers (validity, values or offsets, texts), and begin a new batch.
+
+        ``ascii`` has the columns whose texts are plain ASCII; others could be invalid UTF-8.
+        """
         cdef int position
-        taken = self.buffers
+        taken, self.ascii = self.buffers, set()
         for position, (validity, values, data) in enumerate(taken):
             column = &self.columns[position]
             if validity is not None:
                 validity.resize((self.rows + 7) // 8, shrink_to_fit=False)
             if data is not None:
                 size = (<int32_t*>column.values)[self.rows]
+                if _is_ascii(column.data, size):
+                    self.ascii.add(position)
                 data.resize(size, shrink_to_fit=False)
                 # the next batch is probably of about the same size
                 column.data_capacity = size + size // 8 + 1024
@@ -224,6 +235,14 @@ cdef int64_t _size(Column* column, int64_t rows) noexcept:
         return (rows + 7) // 8
     is_text = column.kind == TEXT or column.kind == UUID
     return (rows + is_text) * column.width
+
+
+cdef bint _is_ascii(const unsigned char* data, int64_t size) noexcept nogil:
+    cdef int64_t at
+    cdef unsigned char bits = 0
+    for at in range(size):
+        bits |= data[at]
+    return bits < 0x80
 
 
 cdef unsigned char* _address(buffer):

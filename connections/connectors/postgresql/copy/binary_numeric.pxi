@@ -46,16 +46,16 @@ cdef inline Result read_numeric(
         group = u16(value + 8 + 2 * position)
         if group > 9999:
             return DAMAGED
-        if number >= POWERS[MAX_DIGITS - GROUP]:
-            return UNREPRESENTABLE
         if exponent < 0 and position == groups - 1:
             # the group's last digits are beyond the last one of the result, so they must be zeros
-            if exponent <= -GROUP:
+            if exponent <= -GROUP or number >= POWERS[MAX_DIGITS - GROUP - exponent]:
                 return UNREPRESENTABLE
             divisor = <int>POWERS[-exponent]
             if group % divisor != 0:
                 return UNREPRESENTABLE
             number = number * POWERS[GROUP + exponent] + <unsigned int>(group // divisor)
+        elif number >= POWERS[MAX_DIGITS - GROUP]:
+            return UNREPRESENTABLE
         else:
             number = number * 10000 + <unsigned int>group
     if number != 0:

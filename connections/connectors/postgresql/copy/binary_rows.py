@@ -58,7 +58,7 @@ class BinaryRows:
         return backend is not None and backend.is_busy()
 
     def read(self) -> Generator[pa.RecordBatch, None, None]:
-        """Yield the rows; the fields have Arrow types for those of PostgreSQL, and decimals that of their column."""
+        """Yield the rows in the Arrow types of the columns. Raises InvalidValue for a value that these do not hold."""
         rows = 0
         try:
             for count in filled(self._decoder, self._receiver.parts()):
@@ -76,24 +76,28 @@ class BinaryRows:
         for position, (_, value) in self._decoder.unrepresentable.items():
             binary_values.refuse(value, self._sent[position], self.columns[position])
         fields = zip(self._decoder.take(), self.natives, self._sent, self.columns, strict=True)
-        arrays = [binary_values.array(buffers, rows, *others) for buffers, *others in fields]
-        return pa.record_batch(arrays, names=[f"c{position}" for position in range(len(arrays))])
+        arrays = [
+            binary_values.array(buffers, rows, *others, ascii=position in self._decoder.ascii)
+            for position, (buffers, *others) in enumerate(fields)
+        ]
+        return pa.record_batch(arrays, names=[column.dest_name for column in self.columns])
 
 
-def filled(decoder: Decoder, parts: Iterable[list[bytes]]) -> Iterator[int]:
+def filled(decoder: Decoder, parts: Iterable[bytes | pa.Buffer]) -> Iterator[int]:
     """Decode the data of a COPY; yield the number of rows of each batch, which is then to be taken from the decoder.
 
     Raises InvalidData if the data is not complete.
     """
-    pending: list[bytes] = []
+    pending: list[bytes | pa.Buffer] = []
     size, needed, header = 0, len(HEADER), HEADER
     for part in parts:
-        pending += part
-        size += sum(map(len, part))
+        pending.append(part)
+        size += len(part)
         if size < needed:
             continue
-        data, at = b"".join(pending), len(header)
-        if data[:at] != header:
+        # as a rule, a part begins where a row does
+        data, at = pending[0] if len(pending) == 1 else b"".join(pending), len(header)
+        if bytes(data[:at]) != header:
             raise InvalidData("the data does not begin as COPY's does")
         header = b""
         while True:
@@ -101,9 +105,9 @@ def filled(decoder: Decoder, parts: Iterable[list[bytes]]) -> Iterator[int]:
             if not decoder.is_full:
                 break
             yield decoder.rows
-        pending = [data[at:]]
-        size, needed = len(pending[0]), decoder.needed
+        size, needed = len(data) - at, decoder.needed
+        pending = [data[at:]] if size else []
     if decoder.rows:
         yield decoder.rows
-    if not decoder.has_ended or any(pending):
+    if not decoder.has_ended or size:
         raise InvalidData("the data does not end with the end of a row")

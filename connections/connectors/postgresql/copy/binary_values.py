@@ -13,7 +13,7 @@ from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.text_search import may_contain
 from connections.sdk.schema import Column
-from connections.sdk.types import to_arrow
+from connections.sdk.types import Kind, to_arrow
 
 _EPOCH_MICROS = 946_684_800_000_000
 _NEGATIVE = 0x4000
@@ -59,15 +59,21 @@ def field(sent: str, column: Column) -> tuple[str, int, int]:
     return DECODED[sent].kind, target.precision, target.scale
 
 
-def array(buffers: list[pa.Buffer | None], rows: int, native: str, sent: str, column: Column) -> pa.Array:
-    """Return the decoded values of a column, which have the type ``native`` and were sent as ``sent``.
+def array(
+    buffers: list[pa.Buffer | None], rows: int, native: str, sent: str, column: Column, *, ascii: bool
+) -> pa.Array:
+    """Return the decoded values of a column in the Arrow type for it; they are ``native`` and were sent as ``sent``.
 
-    Infinite dates and timestamps are represented as in `connections.sdk.arrow.convert`.
+    Raises InvalidValue for one that the type does not hold exactly, and for text that is not UTF-8; with ``ascii`` it is.
     """
-    kind = DECODED[sent].arrow or to_arrow(column.data_type)
-    values = pa.Array.from_buffers(kind, rows, [buffer for buffer in buffers[:2]] + buffers[2:] * (buffers[2] is not None))
-    is_number = native.startswith("numeric") and sent == "text" and not pa.types.is_string(to_arrow(column.data_type))
-    return _as_adbc(values) if is_number else values
+    target = to_arrow(column.data_type)
+    kind = DECODED[sent].arrow or target
+    values = pa.Array.from_buffers(kind, rows, buffers if buffers[2] is not None else buffers[:2])
+    if not kind.equals(target):
+        is_number = native.startswith("numeric") and sent == "text"
+        return convert_exactly(_as_adbc(values) if is_number else values, column)
+    is_exact = ascii and column.data_type.kind is not Kind.DECIMAL if kind.equals(pa.string()) else True
+    return values if is_exact else convert_exactly(values, column)
 
 
 def _as_adbc(array: pa.Array) -> pa.Array:

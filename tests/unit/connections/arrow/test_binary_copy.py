@@ -36,7 +36,7 @@ def numeric(value: Decimal, scale: int = 0) -> bytes:
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     scale = max(scale, -exponent)
-    whole, _, decimals = f"{abs(value):f}".partition(".")
+    whole, _, decimals = f"{value.copy_abs():f}".partition(".")
     whole = whole.zfill(-(-len(whole) // 4) * 4)
     decimals = decimals.ljust(-(-len(decimals) // 4) * 4, "0")
     groups = [int((whole + decimals)[at : at + 4]) for at in range(0, len(whole + decimals), 4)]
@@ -69,11 +69,14 @@ def decoded(
     """Decode parts of COPY data and return the rows."""
     rows: list[tuple[object, ...]] = []
     decoder = Decoder([field(*pair) for pair in zip(sent, columns, strict=True)], most_rows, 1000)
-    for count in filled(decoder, ([part] for part in data)):
+    for count in filled(decoder, data):
         for position, (_, value) in decoder.unrepresentable.items():
             refuse(value, sent[position], columns[position])
         fields = zip(decoder.take(), sent, columns, strict=True)
-        arrays = [array(buffers, count, name, name, column) for buffers, name, column in fields]
+        arrays = [
+            array(buffers, count, name, name, column, ascii=position in decoder.ascii)
+            for position, (buffers, name, column) in enumerate(fields)
+        ]
         for each in arrays:
             each.validate(full=True)
         rows += zip(*(each.to_pylist() for each in arrays), strict=True)
@@ -132,6 +135,13 @@ def test_a_numeric_that_is_no_number_is_refused(value: str, shown: str) -> None:
 @pytest.mark.parametrize(("number", "scale"), [(2**64 + 5, 0), (2**52, 12), (-(2**64) * 10**8 - 7, 4)])
 def test_a_numeric_that_overflows_64_bits_keeps_its_value(number: int, scale: int) -> None:
     assert numbers([Decimal(number), Decimal(1)], 38, scale) == [number, 1]
+
+
+@pytest.mark.parametrize("scale", range(0, 39))
+def test_a_decimal_of_38_nines_is_decoded_whatever_its_scale(scale: int) -> None:
+    value = Decimal((1, (9,) * 38, -scale))
+    both = [value, value.copy_abs()]
+    assert numbers(both, 38, scale) == both
 
 
 def test_zero_is_decoded_whatever_its_decimals() -> None:
