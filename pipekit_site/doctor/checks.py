@@ -21,6 +21,7 @@ CheckFunction = Callable[[], str]
 CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("python", machine.python),
     ("dependencies", machine.dependencies),
+    ("compiled modules", machine.compiled_modules),
     ("clock", machine.clock),
     ("configuration", installation.configuration),
     ("data directory", installation.data_directory),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 import time
 import warnings
@@ -12,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from django.conf import settings
 
+from connections.sdk import compiled
 from connections.sdk.errors import ConfigurationInvalid, InternalError
 
 OLDEST = (3, 11)
@@ -35,7 +37,6 @@ DEPENDENCIES = {
     "adbc-driver-postgresql": "adbc_driver_postgresql",
     "duckdb": "duckdb",
     "pytz": "pytz",
-    "numpy": "numpy",
     "pyarrow": "pyarrow",
     "sqlglot": "sqlglot",
     "rich": "rich",
@@ -50,6 +51,8 @@ DEPENDENCIES = {
 # an earlier time means that the clock has never been set
 _EARLIEST = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 _TOLERANCE = 300
+# of a transfer without compiled modules
+_COSTS = "all works without them, but large transfers take up to twice as much CPU time"
 
 
 def python() -> str:
@@ -85,6 +88,21 @@ def _import_error(name: str, module: str) -> str:
     except Exception as error:  # a package with a native library may raise anything
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def compiled_modules() -> str:
+    """Say whether there are the compiled modules, without which transfers only take longer."""
+    names = compiled.module_names()
+    missing = [name for name in names if compiled.import_compiled(name) is None]
+    if not missing:
+        return f"all {len(names)} are there"
+    if os.environ.get(compiled.DISABLED):
+        return f"not used, because {compiled.DISABLED} is set; {_COSTS}"
+    listed = ", ".join(name.rpartition(".")[2] for name in missing)
+    return (
+        f"{len(missing)} of {len(names)} are missing or of another version ({listed}); {_COSTS}. To have them, install a "
+        f"C compiler and Python's headers (Debian: apt install gcc python3-dev), then: {sys.executable} -m pip install ."
+    )
 
 
 def clock() -> str:

@@ -59,8 +59,6 @@ def isolate() -> None:
     os.environ["TZ"] = "UTC"
     # Arrow's own allocators keep freed memory; the system's returns it
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # numpy's library for matrices, which nothing here uses, starts a thread for each core
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     time.tzset()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

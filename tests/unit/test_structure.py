@@ -34,7 +34,6 @@ SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags"
 # the others, and why they stand alone
 ALONE = {
     "connections/record_test_result.py": "the test of a stored connection, for the command and the admin",
-    "connections/sdk/arrow/numpy_import.py": "imported before pyarrow, by the first that imports it",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
     "connections/sdk/capabilities.py": "a promise to authors of connectors; imports nothing",
     "connections/sdk/daemon_thread.py": "for connection tests and notifications",

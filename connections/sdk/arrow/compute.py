@@ -10,12 +10,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow._compute import call_function
 
-from connections.sdk.arrow.numpy_import import without_numpy
-
 
 def __getattr__(name: str) -> Any:
-    with without_numpy():
-        import pyarrow.compute
+    import pyarrow.compute
 
     return getattr(pyarrow.compute, name)
 

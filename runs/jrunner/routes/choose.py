@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from connections import registry
-from connections.sdk.arrow.numpy_import import without_numpy
 from connections.sdk.raw_copy import NotRaw
 from connections.sdk.records import dataclass
 from connections.sdk.row_counts import TransferResult
@@ -59,8 +58,7 @@ def _external(job: Job) -> Route:
 def _arrow(why: str) -> Route:
     def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
         # imported late: Arrow and the drivers take longer to load than a small raw copy takes to run
-        with without_numpy():
-            from runs.jrunner.routes import arrow
+        from runs.jrunner.routes import arrow
 
         return arrow.copy(job, reporter, cancellation)
 

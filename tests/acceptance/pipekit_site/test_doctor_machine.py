@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from pytest_django import Settings
 
+from connections.sdk import compiled
 from pipekit_site.doctor import machine
 from tests.acceptance.pipekit_site.test_doctor import ROOT, run_check
 
@@ -35,6 +36,16 @@ def test_packages_that_are_missing_or_broken_are_named(monkeypatch: pytest.Monke
         "Packages that cannot be imported: no-such-package: not installed; django: OSError: libx.so: cannot open."
     )
     assert check.hint.endswith("-m pip install .")
+
+
+def test_compiled_modules_that_are_missing_are_a_remark_and_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(compiled.DISABLED, raising=False)
+    monkeypatch.setattr(compiled, "import_compiled", lambda name: None)
+    check = run_check("compiled modules")
+    assert check.ok
+    assert "binary_decoder" in check.message and "apt install gcc python3-dev" in check.message
+    monkeypatch.setenv(compiled.DISABLED, "1")
+    assert run_check("compiled modules").message.startswith("not used, because PIPEKIT_WITHOUT_COMPILED is set")
 
 
 def test_a_python_that_is_too_old_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,7 @@ def test_the_top_level_of_the_repository_is_the_promised_one() -> None:
     assert {name for name in top if not name.startswith(".")} == apps | {
         "manage.py",
         "pyproject.toml",
+        "setup.py",
         "README.md",
         "LICENSE",
     }

@@ -11,6 +11,7 @@ import pytest
 from connections.connectors.postgresql.copy import bulk, reader
 from connections.connectors.postgresql.copy.reader import READER, PostgresqlBatches
 from connections.connectors.postgresql.copy.receiver import Receiver
+from connections.sdk.compiled import DISABLED, import_compiled
 from connections.sdk.errors import ConnectionFailed, InvalidValue, SerializationFailed
 from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
@@ -19,6 +20,8 @@ from tests.harness.small_databases import System, duckdb, job, transfer_rows
 
 @pytest.fixture(autouse=True)
 def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    if import_compiled("connections.connectors.postgresql.copy.binary_decoder") is None:
+        pytest.skip("The decoder is not compiled.")
     monkeypatch.setattr(reader, "MANY_VALUES", 0)
 
 
@@ -105,6 +108,13 @@ def test_adbc_reads_the_rows_if_asyncpg_cannot_connect(warehouse: System, monkey
     result = batches(warehouse, "SELECT 1", DataType(kind=Kind.INTEGER))
     assert rows(result) == [(1,)]
     assert result.method == "ADBC, because asyncpg did not connect: no way in"
+
+
+def test_adbc_reads_the_rows_without_the_compiled_decoder(warehouse: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DISABLED, "1")
+    result = batches(warehouse, "SELECT 1", DataType(kind=Kind.INTEGER))
+    assert rows(result) == [(1,)]
+    assert result.method == "ADBC, because the compiled decoder is missing"
 
 
 def test_columns_whose_types_have_changed_are_not_read(warehouse: System) -> None:

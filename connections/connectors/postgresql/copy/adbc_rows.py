@@ -31,6 +31,8 @@ from connections.connectors.postgresql.session.settings import (
 )
 from connections.sdk import errors, session_cleanup
 from connections.sdk.arrow import adbc
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 
@@ -66,7 +68,13 @@ class AdbcRows:
         self._backend: Backend | None = None
 
     def read(self) -> Generator[pa.RecordBatch, None, None]:
-        """Yield the rows; the fields have ADBC's types."""
+        """Yield the rows in the Arrow types of the columns. Raises InvalidValue for a value that these do not hold."""
+        with contextlib.closing(self._repaired()) as rows:
+            for raw in rebatch(rows, self.batch_bytes):
+                arrays = [convert_exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
+                yield pa.record_batch(arrays, names=[column.dest_name for column in self.columns])
+
+    def _repaired(self) -> Generator[pa.RecordBatch, None, None]:
         sent = wire_values.sent_types(self.natives, self.columns)
         with self.opened() as cursor:
             for raw in self._stream(cursor, wire_values.wrapped(self.query, self.natives, sent)):

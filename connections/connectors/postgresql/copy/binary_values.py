@@ -1,145 +1,79 @@
-"""Decodes the fields of binary COPY data to Arrow arrays, by the types that the query sends them in."""
+"""The types of PostgreSQL that are decoded from binary COPY data, and the Arrow arrays of the decoded buffers."""
 
 from __future__ import annotations
 
-import numpy as np
+import struct
+from typing import NamedTuple
+
 import pyarrow as pa
 
-from connections.connectors.postgresql.copy import binary_numeric
-from connections.connectors.postgresql.copy.binary_block import Array, Block, Field, FieldType
 from connections.connectors.postgresql.copy.wire_values import too_late
+from connections.sdk import errors
 from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.text_search import may_contain
-from connections.sdk.arrow.times import INFINITE_DATE, INFINITE_TIMESTAMP
 from connections.sdk.schema import Column
-from connections.sdk.types import to_arrow
+from connections.sdk.types import Kind, to_arrow
 
-# from PostgreSQL's epoch, 2000-01-01, to Arrow's
-_EPOCH_DAYS, _EPOCH_MICROS = 10_957, 946_684_800_000_000
-# types by OID, with the type of numpy for those of a fixed length
-OIDS = {
-    "boolean": 16,
-    "bytea": 17,
-    "bigint": 20,
-    "smallint": 21,
-    "integer": 23,
-    "text": 25,
-    "real": 700,
-    "double precision": 701,
-    "bpchar": 1042,
-    "character": 1042,
-    "character varying": 1043,
-    "date": 1082,
-    "time without time zone": 1083,
-    "timestamp without time zone": 1114,
-    "timestamp with time zone": 1184,
-    "numeric": 1700,
-}
-_NUMBERS = {
-    "boolean": ">u1",
-    "smallint": ">i2",
-    "integer": ">i4",
-    "bigint": ">i8",
-    "real": ">f4",
-    "double precision": ">f8",
-    "date": ">i4",
-    "time without time zone": ">i8",
-    "timestamp without time zone": ">i8",
-    "timestamp with time zone": ">i8",
-}
-_ARROW = {
-    "smallint": pa.int16(),
-    "integer": pa.int32(),
-    "bigint": pa.int64(),
-    "real": pa.float32(),
-    "double precision": pa.float64(),
-    "date": pa.date32(),
-    "time without time zone": pa.time64("us"),
-    "timestamp without time zone": pa.timestamp("us"),
-    "timestamp with time zone": pa.timestamp("us", tz="UTC"),
-    "bytea": pa.binary(),
+_EPOCH_MICROS = 946_684_800_000_000
+_NEGATIVE = 0x4000
+_WORDS = {0xC000: "nan", 0xD000: "inf", 0xF000: "-inf"}
+
+
+class Decoded(NamedTuple):
+    """The OID of a type, the kind that `binary_decoder` has for it, and the Arrow type of the buffers."""
+
+    oid: int
+    kind: str
+    arrow: pa.DataType
+
+
+# by the names of `wire_values.sent_types`; a decimal has the Arrow type of its column
+DECODED = {
+    "boolean": Decoded(16, "boolean", pa.bool_()),
+    "bytea": Decoded(17, "text", pa.binary()),
+    "bigint": Decoded(20, "int64", pa.int64()),
+    "smallint": Decoded(21, "int16", pa.int16()),
+    "integer": Decoded(23, "int32", pa.int32()),
+    "text": Decoded(25, "text", pa.string()),
+    "oid": Decoded(26, "oid", pa.int64()),
+    "real": Decoded(700, "int32", pa.float32()),
+    "double precision": Decoded(701, "int64", pa.float64()),
+    "bpchar": Decoded(1042, "text", pa.string()),
+    "character": Decoded(1042, "text", pa.string()),
+    "character varying": Decoded(1043, "text", pa.string()),
+    "date": Decoded(1082, "date", pa.date32()),
+    "time without time zone": Decoded(1083, "int64", pa.time64("us")),
+    "timestamp without time zone": Decoded(1114, "timestamp", pa.timestamp("us")),
+    "timestamp with time zone": Decoded(1184, "timestamp", pa.timestamp("us", tz="UTC")),
+    "numeric": Decoded(1700, "decimal128", None),
+    "uuid": Decoded(2950, "uuid", pa.string()),
 }
 
 
-def field_type(sent: str) -> FieldType:
-    """Return what `decode` needs of fields that are sent as this type."""
-    if sent == "numeric":
-        return binary_numeric.NUMERIC
-    if number := _NUMBERS.get(sent):
-        return FieldType([("value", number)], np.dtype(number).itemsize)
-    return FieldType()
+def field(sent: str, column: Column) -> tuple[str, int, int]:
+    """Return the field for `binary_decoder.Decoder` of a column that is sent as this type."""
+    if sent != "numeric":
+        return DECODED[sent].kind, 0, 0
+    target = to_arrow(column.data_type)
+    return DECODED[sent].kind, target.precision, target.scale
 
 
-def decode(block: Block, field: Field, native: str, sent: str, column: Column) -> pa.Array:
-    """Return the field's values, which have the type ``native`` and were sent as ``sent``.
+def array(
+    buffers: list[pa.Buffer | None], rows: int, native: str, sent: str, column: Column, *, ascii: bool
+) -> pa.Array:
+    """Return the decoded values of a column in the Arrow type for it; they are ``native`` and were sent as ``sent``.
 
-    Raises InvalidValue for one that does not fit. Infinite dates and timestamps are represented as in
-    `connections.sdk.arrow.convert`.
+    Raises InvalidValue for one that the type does not hold exactly, and for text that is not UTF-8; with ``ascii`` it is.
     """
-    if sent == "numeric":
-        return _decimals(block, field, column)
-    if sent not in _NUMBERS:
-        array = _variable(block, field, _ARROW.get(sent, pa.string()))
-        is_number = native.startswith("numeric") and not pa.types.is_string(to_arrow(column.data_type))
-        return _as_adbc(array) if is_number else array
-    values = _native(field.heads["value"])
-    if sent == "boolean":
-        return _array(pa.bool_(), np.packbits(values != 0, bitorder="little"), field)
-    if sent == "date":
-        values = _since_1970(np.where(field.valid, values, 0), _EPOCH_DAYS, INFINITE_DATE)
-    elif sent.startswith("timestamp"):
-        values = np.where(field.valid, values, 0)
-        _check_latest(values, column)
-        values = _since_1970(values, _EPOCH_MICROS, INFINITE_TIMESTAMP)
-    return _array(_ARROW[sent], values, field)
-
-
-def _native(values: Array) -> Array:
-    """Return the numbers in the machine's byte order."""
-    native: Array = values.astype(values.dtype.newbyteorder("="))
-    return native
-
-
-def _array(kind: pa.DataType, values: Array, field: Field) -> pa.Array:
-    return pa.Array.from_buffers(kind, len(field.starts), [_validity(field), pa.py_buffer(values)])
-
-
-def _validity(field: Field) -> pa.Buffer | None:
-    valid = field.valid
-    return None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-
-
-def _since_1970(count: Array, epoch: int, infinite: int) -> Array:
-    """Return counts since 1970 for counts since 2000, of which the largest and the smallest integer are infinite."""
-    shifted: Array = count + count.dtype.type(epoch)
-    if count.max(initial=0) < infinite and count.min(initial=0) > -infinite - 1:
-        return shifted
-    shifted[count == infinite] = infinite
-    shifted[count == -infinite - 1] = -infinite
-    return shifted
-
-
-def _check_latest(micros: Array, column: Column) -> None:
-    """Raise InvalidValue for a timestamp that Arrow cannot count in microseconds since 1970."""
-    beyond = (micros >= INFINITE_TIMESTAMP - _EPOCH_MICROS) & (micros != INFINITE_TIMESTAMP)
-    if beyond.any():
-        raise too_late(column, int(micros[beyond][0]) + _EPOCH_MICROS)
-
-
-def _variable(block: Block, field: Field, kind: pa.DataType) -> pa.Array:
-    """Return texts or bytes, which Arrow's ``take`` copies.
-
-    It is given an array of the values and of the bytes between them, of which every other element is taken.
-    """
-    rows = len(field.starts)
-    offsets = np.empty(2 * rows, np.int32)
-    offsets[0::2] = field.starts
-    offsets[1::2] = field.starts + np.maximum(field.heads["length"], 0)
-    both = pa.Array.from_buffers(kind, 2 * rows - 1, [None, pa.py_buffer(offsets), pa.py_buffer(block.data)])
-    every_other = pa.py_buffer(np.arange(0, 2 * rows, 2, dtype=np.int32))
-    taken = pc.take(both, pa.Array.from_buffers(pa.int32(), rows, [None, every_other]))
-    return pa.Array.from_buffers(kind, rows, [_validity(field), *taken.buffers()[1:]])
+    target = to_arrow(column.data_type)
+    kind = DECODED[sent].arrow or target
+    values = pa.Array.from_buffers(kind, rows, buffers if buffers[2] is not None else buffers[:2])
+    if not kind.equals(target):
+        is_number = native.startswith("numeric") and sent == "text"
+        return convert_exactly(_as_adbc(values) if is_number else values, column)
+    is_exact = ascii and column.data_type.kind is not Kind.DECIMAL if kind.equals(pa.string()) else True
+    return values if is_exact else convert_exactly(values, column)
 
 
 def _as_adbc(array: pa.Array) -> pa.Array:
@@ -149,19 +83,24 @@ def _as_adbc(array: pa.Array) -> pa.Array:
     return pc.replace_substring(pc.utf8_lower(array), "infinity", "inf")
 
 
-def _decimals(block: Block, field: Field, column: Column) -> pa.Array:
-    target = to_arrow(column.data_type)
-    unscaled, exact = binary_numeric.decode(block, field, target)
-    wide = np.empty((len(unscaled), 2), "<i8")
-    wide[:, 0] = unscaled
-    wide[:, 1] = unscaled >> 63
-    decoded = _array(target, wide, field)
-    others = field.valid & ~exact
-    if not others.any():
-        return decoded
-    texts: list[str | None] = [None] * len(unscaled)
-    for row in np.flatnonzero(others).tolist():
-        start, length = int(field.starts[row]), int(field.heads["length"][row])
-        texts[row] = binary_numeric.text(block.data[start : start + length])
-    converted = convert_exactly(pa.array(texts, pa.string()), column)
-    return pc.if_else(pc.is_valid(converted), converted, decoded)
+def refuse(value: bytes, sent: str, column: Column) -> None:
+    """Raise InvalidValue for a value that the decoder could not represent in the Arrow type of its column."""
+    if sent != "numeric":
+        raise too_late(column, int.from_bytes(value, "big", signed=True) + _EPOCH_MICROS)
+    text = _numeric_text(value)
+    convert_exactly(pa.array([text]), column)
+    raise errors.InternalError(
+        f"The numeric {text} was not decoded.", hint="This is a bug in Pipekit; please report it."
+    )
+
+
+def _numeric_text(value: bytes) -> str:
+    """Return a numeric as text, with the decimals that PostgreSQL displays; NaN and infinity as ADBC spells them."""
+    count, weight, sign, scale = struct.unpack_from(">hhHh", value)
+    if word := _WORDS.get(sign):
+        return word
+    digits = struct.unpack_from(f">{count}H", value, 8)
+    by_weight = {weight - position: digit for position, digit in enumerate(digits)}
+    whole = "".join(f"{by_weight.get(at, 0):04}" for at in range(max(weight, 0), -1, -1)).lstrip("0") or "0"
+    decimals = "".join(f"{by_weight.get(at, 0):04}" for at in range(-1, -1 - (scale + 3) // 4, -1))[:scale]
+    return f"{'-' if sign == _NEGATIVE else ''}{whole}{'.' if scale else ''}{decimals}"

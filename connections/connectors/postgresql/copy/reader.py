@@ -11,9 +11,7 @@ import pyarrow as pa
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.introspection import describe_query, estimated_rows
 from connections.sdk import errors
-from connections.sdk.arrow.batches import rebatch
-from connections.sdk.arrow.convert import convert_exactly
-from connections.sdk.arrow.numpy_import import with_numpy
+from connections.sdk.compiled import import_compiled
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
@@ -25,6 +23,7 @@ if TYPE_CHECKING:  # each is imported only when it is used
 
 # estimated number of values from which decoding them here saves more time than numpy and asyncpg take to import
 MANY_VALUES = 2_000_000
+_COMPILED = [f"connections.connectors.postgresql.copy.{name}" for name in ("binary_decoder", "copy_stream")]
 
 
 class PostgresqlReader:
@@ -58,11 +57,10 @@ class PostgresqlBatches:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         natives, is_pooled, values = self._describe()
         self._source = self._choose(natives, is_pooled, values)
-        with contextlib.closing(self._source.read()) as rows:
-            for raw in rebatch(rows, self.batch_bytes):
-                arrays = [convert_exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
-                self.rows += raw.num_rows
-                yield pa.record_batch(arrays, schema=self.schema)
+        with contextlib.closing(self._source.read()) as batches:
+            for batch in batches:
+                self.rows += batch.num_rows
+                yield pa.record_batch(batch.columns, schema=self.schema)
 
     def close(self) -> None:
         if source := self._source:
@@ -92,11 +90,12 @@ class PostgresqlBatches:
             self.method = "ADBC, because there is a pooler between"
         elif values < MANY_VALUES:
             self.method = f"ADBC, because about {values:,} values are expected"
+        elif not all(map(import_compiled, _COMPILED)):
+            self.method = "ADBC, because the compiled decoder is missing"
         else:
-            with with_numpy():
-                from connections.connectors.postgresql.copy.binary_rows import BinaryRows
+            from connections.connectors.postgresql.copy.binary_rows import BinaryRows
 
-            rows = BinaryRows(self.parameters, self.query, natives, self.columns)
+            rows = BinaryRows(self.parameters, self.query, natives, self.columns, batch_bytes=self.batch_bytes)
             try:
                 rows.open()
                 self.method = f"binary COPY, because about {values:,} values are expected"

@@ -1,4 +1,8 @@
-"""A thread that receives the data of one binary COPY from PostgreSQL, through asyncpg."""
+"""A thread that receives the data of one binary COPY from PostgreSQL, over a connection of asyncpg.
+
+While the data arrives, a protocol of its own takes it from what the connection receives, and passes all other messages
+on to asyncpg's, which takes much longer for each block of data that it hands over.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.copy_stream import CopyStream
 from connections.connectors.postgresql.copy.raw import SourceChanged
 from connections.connectors.postgresql.session.backend_status import Backend
 from connections.sdk import errors, session_cleanup
@@ -20,8 +27,11 @@ from connections.sdk.parameters import ConnectionParameters
 _PART = 1280 * 1024
 # parts that are received ahead
 _AHEAD = 4
-# bytes up to which the thread pauses before it receives more, and for how many seconds
-_SHORT, _PAUSE = 100_000, 0.0005
+# bytes that are received at a time
+_BLOCK = 256 * 1024
+# bytes up to which the thread pauses before it receives more, and for how many seconds: the server sends 8 KB at a time,
+# and each wake-up takes longer than copying them
+_SHORT, _PAUSE = 100_000, 0.001
 # seconds between two checks of the other thread, and for the session to end
 _POLL, _END_TIMEOUT = 0.2, 5.0
 
@@ -40,9 +50,7 @@ class Receiver:
         self.backend: Backend | None = None
         self.rows = 0
         # parts of the data, then None or the error
-        self._queue: queue.Queue[list[bytes] | BaseException | None] = queue.Queue(_AHEAD)
-        self._part: list[bytes] = []
-        self._size = 0
+        self._queue: queue.Queue[pa.Buffer | BaseException | None] = queue.Queue(_AHEAD)
         self._opened, self._cancelled = threading.Event(), threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -55,7 +63,7 @@ class Receiver:
         if self.backend is None:
             self._next()
 
-    def parts(self) -> Iterator[list[bytes]]:
+    def parts(self) -> Iterator[pa.Buffer]:
         """Yield the data in the order of its bytes. Raises the error of the session or the query."""
         while (part := self._next()) is not None:
             yield part
@@ -73,7 +81,7 @@ class Receiver:
         self.cancel()
         self._thread.join(_END_TIMEOUT)
 
-    def _next(self) -> list[bytes] | None:
+    def _next(self) -> pa.Buffer | None:
         while True:
             with contextlib.suppress(queue.Empty):
                 item = self._queue.get(timeout=_POLL)
@@ -115,25 +123,53 @@ class Receiver:
                     "The types of the query's columns have changed since they were described; nothing was read.",
                     hint="Run it again: the rows are then read as the source is now.",
                 )
-            status = await connection.copy_from_query(self.query, output=self._receive_bytes, format="binary")
-        self._put(self._part)
+            stream = CopyStream(_PART)
+            # for the rest of the session: when the copy is cancelled, it may be in the middle of a message
+            connection._transport.set_protocol(_CopyProtocol(connection._protocol, stream, self._put))
+            status = await connection.copy_from_query(self.query, output=_refuse, format="binary")
+        self._put(stream.take())
         self.rows = bulk.rows_of(status)
 
-    async def _receive_bytes(self, data: bytes) -> None:
-        self._part.append(data)
-        self._size += len(data)
-        if len(data) < _SHORT:
-            # the server sends 8 KB at a time: let some more arrive, since each wake-up takes longer than copying them
-            time.sleep(_PAUSE)
-        if self._size >= _PART:
-            part, self._part, self._size = self._part, [], 0
-            self._put(part)
-            # lets a cancellation in
-            await asyncio.sleep(0)
-
-    def _put(self, item: list[bytes] | BaseException | None) -> None:
+    def _put(self, item: pa.Buffer | BaseException | None) -> None:
         """Add the item; wait while the queue is full, which also keeps the server waiting."""
         while not self._cancelled.is_set():
             with contextlib.suppress(queue.Full):
                 self._queue.put(item, timeout=_POLL)
                 return
+
+
+async def _refuse(data: bytes) -> None:
+    raise errors.InternalError(f"asyncpg has received {len(data)} bytes of a COPY.")
+
+
+class _CopyProtocol(asyncio.BufferedProtocol):
+    """Puts the data of a COPY, in parts, and passes everything else on to the protocol ``others``."""
+
+    def __init__(self, others: Any, stream: CopyStream, put: Callable[[pa.Buffer], None]) -> None:
+        self._others = others
+        self._stream = stream
+        self._put = put
+        self._block = memoryview(bytearray(_BLOCK))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._block
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if messages := self._stream.feed(self._block[:nbytes]):
+            self._others.data_received(messages)
+        if self._stream.is_full:
+            self._put(self._stream.take())
+        if nbytes < _SHORT:
+            time.sleep(_PAUSE)
+
+    def eof_received(self) -> Any:
+        return self._others.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._others.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._others.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._others.resume_writing()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -24,20 +23,17 @@ _DATE_INFINITY, _DATE_MINUS_INFINITY, _FIRST_DATE = -2_147_472_692, -2_147_472_6
 _INFINITY, _MINUS_INFINITY = -9_222_425_352_054_775_809, -9_222_425_352_054_775_808
 _FIRST_TIMESTAMP = -211_000_000_000_000_000
 _DAY = 86_400_000_000
-_NUMERIC = re.compile(r"numeric\((\d+)(?:,(-?\d+))?\)")
-# decimal digits that always fit into 64 bits
-_MAX_DIGITS = 18
+# the types of columns for which only `binary_decoder` decodes these types
+_BINARY = {"numeric": pa.types.is_decimal, "oid": pa.types.is_integer, "uuid": pa.types.is_string}
 _TOO_LATE = "is later than the last timestamp that Arrow represents in microseconds"
 
 
-def sent_types(natives: Sequence[str], columns: Sequence[Column], *, decodes_numeric: bool = False) -> list[str]:
+def sent_types(natives: Sequence[str], columns: Sequence[Column], *, binary: bool = False) -> list[str]:
     """Return the type in which the values of each column are sent: its own, without length, or text.
 
-    ADBC reads numerics as text; with ``decodes_numeric`` they are sent as such only if `binary_numeric` decodes them.
+    With ``binary`` they are those that `binary_values` has, otherwise those of ADBC, which reads numerics as text.
     """
-    return [
-        _sent(native, column, decodes_numeric=decodes_numeric) for native, column in zip(natives, columns, strict=True)
-    ]
+    return [_sent(native, column, binary=binary) for native, column in zip(natives, columns, strict=True)]
 
 
 def wrapped(query: str, natives: Sequence[str], sent: Sequence[str]) -> str:
@@ -50,23 +46,17 @@ def wrapped(query: str, natives: Sequence[str], sent: Sequence[str]) -> str:
 
 def value(expression: str, native: str, column: Column) -> str:
     """Return the expression to select for a column of type ``native`` that ADBC reads as ``column``."""
-    return f"{expression}{_cast(native, _sent(native, column, decodes_numeric=False))}"
+    return f"{expression}{_cast(native, _sent(native, column, binary=False))}"
 
 
-def _sent(native: str, column: Column, *, decodes_numeric: bool) -> str:
+def _sent(native: str, column: Column, *, binary: bool) -> str:
     name, target = _without_length(native), to_arrow(column.data_type)
+    if binary and name in _BINARY:
+        return name if _BINARY[name](target) else "text"
     # ADBC has its own text for NaN and Infinity
     if name == "numeric" and not pa.types.is_string(target):
-        return name if not decodes_numeric or _is_short(native, target) else "text"
+        return name
     return name if name in (_EXACT_TEXT if pa.types.is_string(target) else _EXACT) else "text"
-
-
-def _is_short(native: str, target: pa.DataType) -> bool:
-    """Return whether the values of a numeric type, as decimals of type ``target``, have at most 18 digits."""
-    size = _NUMERIC.fullmatch(native)
-    if size is None or not pa.types.is_decimal(target):
-        return False
-    return bool(int(size[1]) - int(size[2] or 0) + target.scale <= _MAX_DIGITS)
 
 
 def _cast(native: str, sent: str) -> str:

@@ -10,13 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.connectors.postgresql.copy.binary_block import HEADER, TRAILER, InvalidData
-from connections.connectors.postgresql.copy.binary_rows import blocks
-from connections.connectors.postgresql.copy.binary_values import decode, field_type
+from connections.connectors.postgresql.copy.binary_values import array, field, refuse
+from connections.sdk.compiled import import_compiled
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
 
+# without a compiler nothing here can run; that there is one where it is expected is another test's
+if import_compiled("connections.connectors.postgresql.copy.binary_decoder") is None:
+    pytest.skip("the decoder is not compiled", allow_module_level=True)
+
+from connections.connectors.postgresql.copy.binary_decoder import Decoder, InvalidData  # noqa: E402
+from connections.connectors.postgresql.copy.binary_rows import HEADER, filled  # noqa: E402
+
+TRAILER = b"\xff\xff"
 # what begins a row of two fields, in which one of the values consists of such beginnings
 _LIKE_ROWS = b"\0\2\0\0\0\x08\0\2\xff\xff\xff\xff\0\2\0\0\0\x08"
 
@@ -29,7 +36,7 @@ def numeric(value: Decimal, scale: int = 0) -> bytes:
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     scale = max(scale, -exponent)
-    whole, _, decimals = f"{abs(value):f}".partition(".")
+    whole, _, decimals = f"{value.copy_abs():f}".partition(".")
     whole = whole.zfill(-(-len(whole) // 4) * 4)
     decimals = decimals.ljust(-(-len(decimals) // 4) * 4, "0")
     groups = [int((whole + decimals)[at : at + 4]) for at in range(0, len(whole + decimals), 4)]
@@ -56,15 +63,23 @@ def column(kind: Kind, precision: int | None = None, scale: int | None = None) -
     return Column(dest_name="v", dest_type=f"decimal({precision},{scale})", data_type=data_type)
 
 
-def decoded(data: Sequence[bytes], sent: Sequence[str], columns: Sequence[Column]) -> list[tuple[object, ...]]:
+def decoded(
+    data: Sequence[bytes], sent: Sequence[str], columns: Sequence[Column], *, most_rows: int = 7
+) -> list[tuple[object, ...]]:
     """Decode parts of COPY data and return the rows."""
     rows: list[tuple[object, ...]] = []
-    for block in blocks(([part] for part in data), [field_type(name) for name in sent]):
-        fields = zip(block.fields, sent, columns, strict=True)
-        arrays = [decode(block, field, name, name, column) for field, name, column in fields]
-        for array in arrays:
-            array.validate(full=True)
-        rows += zip(*(array.to_pylist() for array in arrays), strict=True)
+    decoder = Decoder([field(*pair) for pair in zip(sent, columns, strict=True)], most_rows, 1000)
+    for count in filled(decoder, data):
+        for position, (_, value) in decoder.unrepresentable.items():
+            refuse(value, sent[position], columns[position])
+        fields = zip(decoder.take(), sent, columns, strict=True)
+        arrays = [
+            array(buffers, count, name, name, column, ascii=position in decoder.ascii)
+            for position, (buffers, name, column) in enumerate(fields)
+        ]
+        for each in arrays:
+            each.validate(full=True)
+        rows += zip(*(each.to_pylist() for each in arrays), strict=True)
     return rows
 
 
@@ -120,6 +135,13 @@ def test_a_numeric_that_is_no_number_is_refused(value: str, shown: str) -> None:
 @pytest.mark.parametrize(("number", "scale"), [(2**64 + 5, 0), (2**52, 12), (-(2**64) * 10**8 - 7, 4)])
 def test_a_numeric_that_overflows_64_bits_keeps_its_value(number: int, scale: int) -> None:
     assert numbers([Decimal(number), Decimal(1)], 38, scale) == [number, 1]
+
+
+@pytest.mark.parametrize("scale", range(0, 39))
+def test_a_decimal_of_38_nines_is_decoded_whatever_its_scale(scale: int) -> None:
+    value = Decimal((1, (9,) * 38, -scale))
+    both = [value, value.copy_abs()]
+    assert numbers(both, 38, scale) == both
 
 
 def test_zero_is_decoded_whatever_its_decimals() -> None:
