@@ -29,7 +29,8 @@ def import_compiled(name: str) -> ModuleType | None:
         module = import_module(name)
     except ImportError:
         return None
-    return module if module.SOURCE == _digest(_PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".pyx")) else None
+    source = _PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".pyx")
+    return module if _digest(source) == module.SOURCE else None
 
 
 def module_names() -> list[str]:

@@ -100,8 +100,9 @@ def compiled_modules() -> str:
         return f"not used, because {compiled.DISABLED} is set; {_COSTS}"
     listed = ", ".join(name.rpartition(".")[2] for name in missing)
     return (
-        f"{len(missing)} of {len(names)} are missing or of another version ({listed}); {_COSTS}. To have them, install a "
-        f"C compiler and Python's headers (Debian: apt install gcc python3-dev), then: {sys.executable} -m pip install ."
+        f"{len(missing)} of {len(names)} are missing or of another version ({listed}); {_COSTS}. To have them, install "
+        "a C compiler and Python's headers (Debian: apt install gcc python3-dev), then run: "
+        f"{sys.executable} -m pip install ."
     )
 
 

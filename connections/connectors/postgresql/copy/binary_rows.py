@@ -76,9 +76,10 @@ class BinaryRows:
         for position, (_, value) in self._decoder.unrepresentable.items():
             binary_values.refuse(value, self._sent[position], self.columns[position])
         fields = zip(self._decoder.take(), self.natives, self._sent, self.columns, strict=True)
+        ascii = self._decoder.ascii
         arrays = [
-            binary_values.array(buffers, rows, *others, ascii=position in self._decoder.ascii)
-            for position, (buffers, *others) in enumerate(fields)
+            binary_values.array(buffers, rows, native, sent, column, ascii=position in ascii)
+            for position, (buffers, native, sent, column) in enumerate(fields)
         ]
         return pa.record_batch(arrays, names=[column.dest_name for column in self.columns])
 

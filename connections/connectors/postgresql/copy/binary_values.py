@@ -64,7 +64,7 @@ def array(
 ) -> pa.Array:
     """Return the decoded values of a column in the Arrow type for it; they are ``native`` and were sent as ``sent``.
 
-    Raises InvalidValue for one that the type does not hold exactly, and for text that is not UTF-8; with ``ascii`` it is.
+    Raises InvalidValue for one that the type does not hold exactly, and for text that is not UTF-8, as ``ascii`` is.
     """
     target = to_arrow(column.data_type)
     kind = DECODED[sent].arrow or target

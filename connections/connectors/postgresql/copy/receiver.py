@@ -29,8 +29,8 @@ _PART = 1280 * 1024
 _AHEAD = 4
 # bytes that are received at a time
 _BLOCK = 256 * 1024
-# bytes up to which the thread pauses before it receives more, and for how many seconds: the server sends 8 KB at a time,
-# and each wake-up takes longer than copying them
+# bytes up to which the thread pauses before it receives more, and for how many seconds: the server sends 8 KB at a
+# time, and each wake-up takes longer than copying them
 _SHORT, _PAUSE = 100_000, 0.001
 # seconds between two checks of the other thread, and for the session to end
 _POLL, _END_TIMEOUT = 0.2, 5.0
