@@ -6,14 +6,18 @@ Without a C compiler or Python's headers they are left out: `connections.sdk.com
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+INCLUDED = re.compile(r'^include "(.+)"$', re.MULTILINE)
+
 
 def extension(source: Path) -> Extension:
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    parts = [source, *(source.with_name(name) for name in INCLUDED.findall(source.read_text()))]
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     # tells later whether the module was compiled from the source that is beside it
     macros = [("PIPEKIT_SOURCE", f'"{digest}"')]
     return Extension(".".join(source.with_suffix("").parts), [str(source)], define_macros=macros)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ import connections
 
 # without them, for tests and for a search for faults
 DISABLED = "PIPEKIT_WITHOUT_COMPILED"
+_INCLUDED = re.compile(r'^include "(.+)"$', re.MULTILINE)
 _PACKAGE = Path(connections.__file__).parent
 
 
@@ -27,5 +29,10 @@ def import_compiled(name: str) -> ModuleType | None:
         module = import_module(name)
     except ImportError:
         return None
-    source = _PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".pyx")
-    return module if hashlib.sha256(source.read_bytes()).hexdigest() == module.SOURCE else None
+    return module if _digest(_PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".pyx")) == module.SOURCE else None
+
+
+def _digest(source: Path) -> str:
+    """Return that of the source and of the files that it includes, as in `setup.py`."""
+    parts = [source, *(source.with_name(name) for name in _INCLUDED.findall(source.read_text()))]
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()

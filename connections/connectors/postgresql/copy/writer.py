@@ -12,7 +12,7 @@ import asyncpg
 import pyarrow as pa
 
 from connections.connectors.postgresql.copy import bulk
-from connections.connectors.postgresql.copy.encoding import Encoding, choose_encoding
+from connections.connectors.postgresql.copy.encoding.choose import Encoding, choose_encoding
 from connections.connectors.postgresql.copy.lossy_casts import LossyCastCheck
 from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
@@ -83,27 +83,25 @@ class _Copy:
             raise
         return bulk.rows_of(command_tag)
 
-    async def _blocks(self, status: CopyStatus) -> AsyncIterator[memoryview]:
+    async def _blocks(self, status: CopyStatus) -> AsyncIterator[bytes | memoryview]:
         stream = iter(self.batches)
-        for block in _blocks(self.encoding.start()):
-            yield block
+        yield self.encoding.start()
         # another thread reads and encodes batches while this one sends
         while (data := await asyncio.to_thread(self._encode_next, stream)) is not None:
             if status.failed:
                 return
-            for block in _blocks(data):
+            for block in data:
                 yield block
-        for block in _blocks(self.encoding.end()):
-            yield block
+        yield self.encoding.end()
 
-    def _encode_next(self, stream: Iterator[pa.RecordBatch]) -> bytes | None:
+    def _encode_next(self, stream: Iterator[pa.RecordBatch]) -> list[memoryview] | None:
         with suppress(StopIteration):
             batch = next(stream)
             self.sent = [*self.sent[1 - _KEPT_BATCHES :], (self.count, batch)]
             self.count += batch.num_rows
-            data = self.encoding.batch(batch)
+            blocks = [part for block in self.encoding.blocks(batch) for part in _parts(block)]
             self.lossy_cast_check.check(batch)
-            return data
+            return blocks
         return None
 
     def _raise_with_value(self, error: asyncpg.DataError) -> None:
@@ -123,7 +121,7 @@ class _Copy:
         ) from None
 
 
-def _blocks(data: bytes) -> Iterator[memoryview]:
+def _parts(data: bytes | bytearray) -> Iterator[memoryview]:
     view = memoryview(data)
     for start in range(0, len(view), _BLOCK):
         yield view[start : start + _BLOCK]
