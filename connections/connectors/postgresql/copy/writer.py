@@ -98,7 +98,7 @@ class _Copy:
         for batch in self.batches:
             self.sent = [*self.sent[1 - _KEPT_BATCHES :], (self.count, batch)]
             self.count += batch.num_rows
-            blocks: Iterable[bytes | bytearray] = self.encoding.blocks(batch)
+            blocks: Iterable[bytes | memoryview] = self.encoding.blocks(batch)
             if self.lossy_cast_check.is_needed:
                 # before the server rounds a value, but after the values that no COPY can send
                 blocks = list(blocks)
@@ -125,7 +125,7 @@ class _Copy:
         ) from None
 
 
-def _parts(data: bytes | bytearray) -> Iterator[memoryview]:
+def _parts(data: bytes | memoryview) -> Iterator[memoryview]:
     view = memoryview(data)
     for start in range(0, len(view), _BLOCK):
         yield view[start : start + _BLOCK]
