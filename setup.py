@@ -25,6 +25,8 @@ class BuildBeside(build_ext):
         # what is in the other directory would be installed
         self.build_lib = f"{self.build_temp}/modules"
 
+INCLUDED = re.compile(r'^include "(.+)"$', re.MULTILINE)
+
 
 def extension(source: Path) -> Extension:
     parts = [source, *(source.with_name(name) for name in INCLUDED.findall(source.read_text()))]

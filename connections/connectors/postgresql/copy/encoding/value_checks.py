@@ -35,21 +35,32 @@ def check_array(array: pa.Array, column: Column) -> None:
         _check_fraction(array, column)
 
 
-def _check_length(array: pa.Array, column: Column) -> None:
+def max_length(column: Column) -> int:
+    """Return the number of characters that the column's type holds, 0 if it has no limit."""
     match = _LENGTH.fullmatch(column.dest_type)
-    if match is None:
+    return int(match[1]) if match else 0
+
+
+def unit(column: Column) -> int:
+    """Return the microseconds of which the type of the column, a time or timestamp, holds multiples."""
+    match = _FRACTION.fullmatch(column.dest_type)
+    return 10 ** max(0, _MICROS - int(match[1])) if match else 1
+
+
+def _check_length(array: pa.Array, column: Column) -> None:
+    limit = max_length(column)
+    if not limit:
         return
     # the server silently drops blanks beyond the length
-    long = pc.greater(pc.utf8_length(array), int(match[1]))
+    long = pc.greater(pc.utf8_length(array), limit)
     if pc.any(long).as_py():
         raise invalid_value(column, array.filter(long)[0].as_py(), why=f"is longer than {column.dest_type}")
 
 
 def _check_fraction(array: pa.Array, column: Column) -> None:
-    match = _FRACTION.fullmatch(column.dest_type)
-    if match is None or int(match[1]) >= _MICROS:
+    step = unit(column)
+    if step == 1:
         return
-    step = 10 ** (_MICROS - int(match[1]))
     count = array.cast(pa.int64())
     has_remainder = pc.not_equal(pc.multiply(pc.divide(count, step), step), count)
     if pc.any(has_remainder).as_py():

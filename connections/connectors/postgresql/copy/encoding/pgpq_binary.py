@@ -1,64 +1,34 @@
-"""Encoding of Arrow batches for COPY FROM: PostgreSQL's binary format, or CSV if a type has no binary encoder."""
+"""Encoding of Arrow batches in PostgreSQL's binary COPY format with pgpq, column by column before it.
+
+It is used where there is no compiled module, and for the values that this does not encode.
+"""
 
 from __future__ import annotations
 
 import binascii
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import pgpq
 import pyarrow as pa
-import pyarrow.csv
 from pgpq import encoders
 from pgpq.schema import Jsonb
 
-from connections.connectors.postgresql.copy import value_checks
+from connections.connectors.postgresql.copy.encoding import value_checks
+from connections.connectors.postgresql.copy.encoding.binary_formats import binary_format
 from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow import times
-from connections.sdk.arrow.calendar import calendar_texts
 from connections.sdk.arrow.invalid_values import converted
 from connections.sdk.arrow.numbers import check
-from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
 from connections.sdk.types import Kind, to_arrow
 
 # PostgreSQL's epoch is 2000-01-01
 _EPOCH_DAYS, _EPOCH_MICROS = 10_957, 946_684_800_000_000
-_TEXT_LIKE = re.compile(r"(text|character( varying)?|varchar|bpchar|char|json)\s*(\(\d+\))?", re.IGNORECASE)
 
 
-class Encoding(Protocol):
-    """The data of one COPY: ``start()``, then ``batch()`` for each batch in order, then ``end()``."""
-
-    format: str
-
-    def start(self) -> bytes: ...
-    def batch(self, batch: pa.RecordBatch) -> bytes: ...
-    def end(self) -> bytes: ...
-
-
-def choose_encoding(columns: Sequence[Column]) -> Encoding:
-    """Return the binary encoding if it supports the types of all columns, otherwise CSV."""
-    return BinaryEncoding(columns) if all(is_binary(column) for column in columns) else CsvEncoding(columns)
-
-
-def is_binary(column: Column) -> bool:
-    """Return whether the column can be encoded in the binary format."""
-    kind = column.data_type.kind
-    if kind is Kind.DECIMAL:
-        return column.data_type.precision is not None and column.data_type.precision <= 38
-    if kind in (Kind.TEXT, Kind.JSON, Kind.UUID, Kind.UNKNOWN, Kind.NATIVE):
-        return _TEXT_LIKE.fullmatch(column.dest_type.strip()) is not None or _is(column, "uuid", "jsonb")
-    return True
-
-
-def _is(column: Column, *names: str) -> bool:
-    return column.dest_type.strip().lower() in names
-
-
-class BinaryEncoding:
-    """PostgreSQL's binary COPY format."""
+class PgpqEncoding:
+    """Implements `Encoding`."""
 
     format = "binary"
 
@@ -72,16 +42,16 @@ class BinaryEncoding:
     def start(self) -> bytes:
         return self._encoder.write_header()
 
-    def batch(self, batch: pa.RecordBatch) -> bytes:
+    def blocks(self, batch: pa.RecordBatch) -> Iterator[bytes | memoryview]:
         arrays = [_prepare(batch.column(i), column) for i, column in enumerate(self._columns)]
-        return self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
+        yield self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
 
     def end(self) -> bytes:
         return self._encoder.finish()
 
 
 def _encoded_type(column: Column) -> pa.DataType:
-    if _is(column, "uuid"):
+    if binary_format(column) == "uuid":
         return pa.binary(16)
     types: dict[Kind, pa.DataType] = {
         Kind.DATE: pa.int32(),
@@ -93,14 +63,14 @@ def _encoded_type(column: Column) -> pa.DataType:
 
 
 def _builder(column: Column, field: pa.Field) -> Any:
-    if _is(column, "jsonb"):
+    if binary_format(column) == "jsonb":
         return encoders.StringEncoderBuilder.new_with_output(field, Jsonb())
     return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
 
 
 def _prepare(array: pa.Array, column: Column) -> pa.Array:
     value_checks.check_array(array, column)
-    if _is(column, "uuid"):
+    if binary_format(column) == "uuid":
         return converted(array, column, uuid_bytes)
     prepare = _PREPARE.get(column.data_type.kind)
     return converted(array, column, prepare) if prepare else array
@@ -151,38 +121,3 @@ def uuid_bytes(array: pa.Array) -> pa.Array:
     raw = pa.py_buffer(binascii.unhexlify(digits))
     valid = pc.is_valid(bare).buffers()[1] if bare.null_count else None
     return pa.Array.from_buffers(pa.binary(16), len(bare), [valid, raw])
-
-
-class CsvEncoding:
-    """CSV with exact text for all values. NULL is an empty field, an empty string is ``""``."""
-
-    format = "csv"
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = columns
-        self._options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
-
-    def start(self) -> bytes:
-        return b""
-
-    def batch(self, batch: pa.RecordBatch) -> bytes:
-        for position, column in enumerate(self._columns):
-            value_checks.check_array(batch.column(position), column)
-        arrays = [_text(batch.column(i), column) for i, column in enumerate(self._columns)]
-        sink = pa.BufferOutputStream()
-        names = [str(i) for i in range(len(arrays))]
-        pyarrow.csv.write_csv(pa.record_batch(arrays, names=names), sink, self._options)
-        return cast(bytes, sink.getvalue().to_pybytes())
-
-    def end(self) -> bytes:
-        return b""
-
-
-def _text(array: pa.Array, column: Column) -> pa.Array:
-    if not pa.types.is_temporal(array.type):
-        return as_text(array, column)
-    try:
-        return times.iso_text(array)
-    except pa.ArrowInvalid:
-        # years before 1 and after 9999, infinity and 24:00 are rare: convert value by value
-        return pa.array(calendar_texts(array), pa.string())

@@ -1,0 +1,1 @@
+"""The encodings of Arrow batches for COPY FROM, and the checks of their values."""
