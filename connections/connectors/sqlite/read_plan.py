@@ -1,7 +1,7 @@
 """The SQL with which a query is read exactly, whatever the declared types. Does not connect.
 
-ADBC's driver infers the Arrow type of each column from its first batch. So the first batch consists of seed rows with the
-expected types, which are discarded, and a later value of another storage class raises an error instead of being
+ADBC's driver infers the Arrow type of each column from its first batch. So the first batch consists of seed rows with
+the expected types, which are discarded, and a later value of another storage class raises an error instead of being
 converted.
 """
 

@@ -1,7 +1,7 @@
 """Reads the rows of a SQLite query as Arrow batches, by compiled loops, or without them through ADBC.
 
-Through ADBC, numeric columns are first read as one storage class. When a column turns out to contain several, the query is read again
-(`ReadAgain`) with this column split by storage class.
+Through ADBC, numeric columns are first read as one storage class. When a column turns out to contain several, the query
+is read again (`ReadAgain`) with this column split by storage class.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from connections.connectors.sqlite.compiled.cursor import load_modules
-from connections.connectors.sqlite.compiled.reader import CompiledBatches
+from connections.connectors.sqlite.compiled_batches import CompiledBatches
 from connections.connectors.sqlite.errors import from_adbc
 from connections.connectors.sqlite.opening import opened
 from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan, wrong_class_error
@@ -37,9 +37,7 @@ class SqliteReader:
     With ``compiled``, both are only for installations without compiled modules.
     """
 
-    def __init__(
-        self, *, mixed: frozenset[int] = frozenset(), rows: int = _ROWS, compiled: bool = True
-    ) -> None:
+    def __init__(self, *, mixed: frozenset[int] = frozenset(), rows: int = _ROWS, compiled: bool = True) -> None:
         self.mixed = mixed
         self.rows = rows
         self.compiled = compiled
@@ -73,6 +71,7 @@ class SqliteBatches:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         with opened(self.parameters, compiled=False) as cursor:
+            assert isinstance(cursor, adbc.Cursor)
             for raw in rebatch(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
                 batch = pa.record_batch(
                     [self._column(raw, position) for position in range(len(self.columns))], schema=self.schema
@@ -92,7 +91,9 @@ class SqliteBatches:
                 size = batch.get_total_buffer_size()
                 if size > 8 * self.batch_bytes and self.reader.rows > 1:
                     fewer = max(1, batch.num_rows * self.batch_bytes // size)
-                    raise ReadAgain(SqliteReader(mixed=self.reader.mixed, rows=fewer, compiled=False), "its rows are very wide")
+                    raise ReadAgain(
+                        SqliteReader(mixed=self.reader.mixed, rows=fewer, compiled=False), "its rows are very wide"
+                    )
                 yield batch
         except OSError as error:
             raise self._mismatch(error) from None
@@ -119,6 +120,7 @@ class SqliteBatches:
     def _wrong_class(self) -> Exception | None:
         """Return the error for the first value whose storage class its column must not have; None if there is none."""
         with opened(self.parameters, compiled=False) as cursor:
+            assert isinstance(cursor, adbc.Cursor)
             cursor.execute(self.plan.first_wrong_class)
             row = cursor.fetchone()
         if row is None:

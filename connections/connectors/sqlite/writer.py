@@ -11,6 +11,7 @@ import pyarrow as pa
 from connections.connectors.sqlite import busy_wait
 from connections.connectors.sqlite.affinity import stored
 from connections.connectors.sqlite.compiled.cursor import Cursor
+from connections.connectors.sqlite.compiled.parameters import bindable
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import created_path
 from connections.connectors.sqlite.errors import from_adbc
@@ -42,7 +43,7 @@ class SqliteWriter:
             rowid_column = _rowid_column(cursor, table)
             before = _changes(cursor)
             for batch in batches:
-                arrays = [stored(batch.column(i), column) for i, column in enumerate(columns)]
+                arrays = [_stored(cursor, batch.column(i), column) for i, column in enumerate(columns)]
                 _check_rowid(arrays, columns, rowid_column)
                 # parameters are bound by position, so the names do not matter
                 cursor.execute_batch(
@@ -51,6 +52,11 @@ class SqliteWriter:
             written = _changes(cursor) - before
             check_counts(batches.rows, written)
         return written
+
+
+def _stored(cursor: adbc.Cursor | Cursor, array: pa.Array, column: Column) -> pa.Array:
+    """Return ``array`` as it is bound to parameters. Raises InvalidValue for a value that SQLite would change."""
+    return bindable(cursor.modules.inserts, array, column) if isinstance(cursor, Cursor) else stored(array, column)
 
 
 def _insert(table: TableName, columns: Sequence[Column]) -> str:

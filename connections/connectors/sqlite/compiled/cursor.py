@@ -15,11 +15,11 @@ import adbc_driver_sqlite
 import pyarrow as pa
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatusCode
 
+from connections.connectors.sqlite.compiled.parameters import parameter
 from connections.sdk.compiled import import_compiled
 
 _PACKAGE = "connections.connectors.sqlite.compiled"
-# Arrow types that are bound as they are, and their names in `inserts`
-_BOUND = {pa.int64(): "INTEGERS", pa.float64(): "DOUBLES", pa.string(): "TEXTS", pa.binary(): "BLOBS"}
+_NAMES = ("connection", "rows", "numbers", "dates", "inserts")
 
 
 class Modules(NamedTuple):
@@ -28,6 +28,7 @@ class Modules(NamedTuple):
     connection: ModuleType
     rows: ModuleType
     numbers: ModuleType
+    dates: ModuleType
     inserts: ModuleType
     functions: int
 
@@ -35,20 +36,18 @@ class Modules(NamedTuple):
 @functools.cache
 def load_modules() -> Modules | None:
     """Return the compiled modules; None if one is missing, or the installed driver of ADBC loads no extensions."""
-    imported = [import_compiled(f"{_PACKAGE}.{name}") for name in ("connection", "rows", "numbers", "inserts")]
     library = driver_library()
-    if not all(imported) or library is None:
+    imported = {name: module for name in _NAMES if (module := import_compiled(f"{_PACKAGE}.{name}"))}
+    if len(imported) < len(_NAMES) or library is None:
         return None
-    connection, rows, numbers, inserts = imported
-    assert connection and rows and numbers and inserts
     try:
-        _load_extension(library, connection)
+        _load_extension(library, imported["connection"])
     except adbc_driver_manager.Error:
         return None
     # ADBC unloads the driver with its last connection
     ctypes.CDLL(str(library))
-    address = connection.functions()
-    return Modules(connection, rows, numbers, inserts, address) if address else None
+    address = imported["connection"].functions()
+    return Modules(**imported, functions=address) if address else None
 
 
 def driver_library() -> Path | None:
@@ -116,10 +115,7 @@ class Cursor:
                 self._end_insert()
                 self._insert = inserts.Insert(self.connection, self.modules.functions, sql, batch.num_columns)
                 self._inserts = sql
-            columns = [
-                (getattr(inserts, _BOUND[array.type]), array.offset, array.buffers()) for array in batch.columns
-            ]
-            self._insert.execute(batch.num_rows, columns)
+            self._insert.execute(batch.num_rows, [parameter(inserts, array) for array in batch.columns])
         except self.modules.connection.SqliteError as error:
             raise _translated(error) from None
 

@@ -53,7 +53,9 @@ class NumberColumn:
         if self.has_text:
             return self._mixed()
         if pa.types.is_integer(self.target):
-            return self._mixed() if self.has_reals else convert_exactly(self._fixed(pa.int64(), self.slots), self.column)
+            return (
+                self._mixed() if self.has_reals else convert_exactly(self._fixed(pa.int64(), self.slots), self.column)
+            )
         if pa.types.is_decimal(self.target) and (decimals := self._decimals()) is not None:
             return decimals
         return self._from_doubles()

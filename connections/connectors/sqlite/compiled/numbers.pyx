@@ -6,7 +6,7 @@ begins in ``text``, shifted by 32 bits, and its size. The slot of a NULL is 0.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.math cimport fabs, floor
+from libc.math cimport fabs, rint
 from libc.stdint cimport int32_t, int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
@@ -19,11 +19,12 @@ SOURCE = PIPEKIT_SOURCE.decode()
 
 # of SQLite, see rows.pyx
 cdef enum: _INTEGER = 1, _REAL = 2, _TEXT = 3, _NULL = 5
-# digits that every double keeps, the largest power of ten that is a double, and digits of a decimal128
-cdef enum: _EXACT_DIGITS = 15, _EXACT_POWER = 22, _MOST_DIGITS = 38
+# the largest power of ten that is a double, and digits of a decimal128
+cdef enum: _EXACT_POWER = 22, _MOST_DIGITS = 38
 # longer than the text of any 64-bit integer
 cdef enum: _TEXT_SIZE = 24
-cdef double _EXACT_INTEGER = 9007199254740992.0
+# the largest double up to which every integer is one; half a unit of the fifteenth digit
+cdef double _EXACT_INTEGER = 9007199254740992.0, _FIFTEEN_DIGITS = 1e15, _NOISE = 0.5 / 1e15
 
 cdef union Slot:
     int64_t whole
@@ -33,13 +34,13 @@ cdef union Slot:
 def decimals(bytes classes, bytes slots, int precision, int scale):
     """Return integers and doubles as the values of a decimal128; None if one is a text or is not exact.
 
-    A double is exact if it is the one nearest to a decimal of this scale with at most fifteen digits.
+    The rule for doubles is that of `decimal_from_double`: they equal a decimal of this scale, or its fifteen digits.
     """
     cdef Py_ssize_t rows = len(classes), i
     cdef const unsigned char* storage = classes
     cdef const Slot* slot = <const Slot*> PyBytes_AS_STRING(slots)
-    cdef int128 power, limit = 1, whole
-    cdef double factor = 1, bound = 1, scaled
+    cdef int128 power, limit = 1, most = 1, whole
+    cdef double factor = 1, scaled, error
     cdef bint exact = True
     if not 0 <= scale <= min(precision, _EXACT_POWER) or precision > _MOST_DIGITS or len(slots) != 8 * rows:
         return None
@@ -47,19 +48,27 @@ def decimals(bytes classes, bytes slots, int precision, int scale):
         limit *= 10
     for _ in range(scale):
         factor *= 10
-    for _ in range(min(precision, _EXACT_DIGITS)):
-        bound *= 10
+    for _ in range(precision):
+        most *= 10
     power = <int128> factor
     result = PyBytes_FromStringAndSize(NULL, 16 * rows)
     cdef char* target = PyBytes_AS_STRING(result)
     with nogil:
         for i in range(rows):
             if storage[i] == _REAL:
-                scaled = floor(slot[i].real * factor + 0.5)
-                if scaled / factor != slot[i].real or fabs(scaled) >= bound:
+                scaled = rint(slot[i].real * factor)
+                error = fabs(slot[i].real - scaled / factor)
+                if error != 0 and not (fabs(scaled) < _FIFTEEN_DIGITS and error <= fabs(slot[i].real) * _NOISE):
+                    exact = False
+                    break
+                # not for infinity either
+                if not fabs(scaled) < _EXACT_INTEGER:
                     exact = False
                     break
                 whole = <int64_t> scaled
+                if whole >= most or whole <= -most:
+                    exact = False
+                    break
             elif storage[i] == _TEXT:
                 exact = False
                 break

@@ -43,6 +43,9 @@ class CompiledBatches:
         self.query = unseeded(query, columns)
         self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
         self.rows = 0
+        # for texts of the usual form; all others are parsed by `convert_exactly`
+        self._parsers = {Kind.DATE: modules.dates.dates}
+        self._parsers |= dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), modules.dates.timestamps)
         self._kinds = [self._kind(column) for column in columns]
         self._is_closed = False
         self._cursor: Cursor | None = None
@@ -95,8 +98,10 @@ class CompiledBatches:
         if self._kinds[position] == self.modules.rows.NUMBER:
             return NumberColumn(self.modules, column, count, *values).array()
         _, nulls, valid, offsets, text = values
+        validity = valid and pa.py_buffer(valid)
+        if (parse := self._parsers.get(column.data_type.kind)) and (parsed := parse(offsets, text, valid)) is not None:
+            buffers = [validity, pa.py_buffer(parsed)]
+            return pa.Array.from_buffers(self.schema.field(position).type, count, buffers, null_count=nulls)
         stored = pa.binary() if column.data_type.kind is Kind.BINARY else pa.string()
-        buffers = [valid and pa.py_buffer(valid), pa.py_buffer(offsets), pa.py_buffer(text)]
+        buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(text)]
         return convert_exactly(pa.Array.from_buffers(stored, count, buffers, null_count=nulls), column)
-
-
