@@ -55,9 +55,7 @@ def _numbers(array: pa.Array, column: Column) -> pa.Array | None:
     for a scale beyond the exact powers of ten, and if a value has too many digits.
     """
     kind = array.type
-    # in a STRICT table, ANY keeps text
-    keeps = keeps_text(column.dest_type) or column.dest_type.strip().upper() == "ANY"
-    if keeps or kind.bit_width != 128 or not 0 <= kind.scale <= _EXACT_POWER:
+    if not (digits := number_digits(kind, column)):
         return None
     unscaled = pa.Array.from_buffers(pa.decimal128(38, 0), len(array), array.buffers(), offset=array.offset)
     try:
@@ -65,11 +63,19 @@ def _numbers(array: pa.Array, column: Column) -> pa.Array | None:
     except pa.ArrowInvalid:
         return None
     ends = pc.min_max(whole).as_py()
-    digits = _EXACT_DIGITS if kind.scale else _INTEGER_DIGITS
     if ends["max"] is not None and max(ends["max"], -ends["min"]) >= 10**digits:
         return None
     # the quotient of two exact doubles is the double nearest to the decimal, as is the number that SQLite parses
     return pc.divide(whole.cast(pa.float64()), 10.0**kind.scale) if kind.scale else whole
+
+
+def number_digits(kind: pa.DataType, column: Column) -> int:
+    """Return how many digits a decimal may have to be bound as a number; 0 for a type that is bound as text."""
+    # in a STRICT table, ANY keeps text
+    keeps = keeps_text(column.dest_type) or column.dest_type.strip().upper() == "ANY"
+    if keeps or kind.bit_width != 128 or not 0 <= kind.scale <= _EXACT_POWER:
+        return 0
+    return _EXACT_DIGITS if kind.scale else _INTEGER_DIGITS
 
 
 def _as_number(text: pa.Array, column: Column) -> pa.Array:

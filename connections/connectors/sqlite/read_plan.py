@@ -1,7 +1,7 @@
-"""The SQL with which ADBC reads a query exactly, whatever the declared types. Does not connect.
+"""The SQL with which a query is read exactly, whatever the declared types. Does not connect.
 
-The driver infers the Arrow type of each column from its first batch. So the first batch consists of seed rows with the
-expected types, which are discarded, and a later value of another storage class raises an error instead of being
+ADBC's driver infers the Arrow type of each column from its first batch. So the first batch consists of seed rows with
+the expected types, which are discarded, and a later value of another storage class raises an error instead of being
 converted.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connections.sdk.arrow.invalid_values import invalid_value
+from connections.sdk.errors import InvalidValue
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
@@ -101,6 +103,19 @@ def plan(query: str, columns: Sequence[Column], *, mixed: frozenset[int], rows: 
         guard=guard,
         first_wrong_class=f"{with_query}\n{_first_wrong_class(conditions)}" if conditions else "",
     )
+
+
+def unseeded(query: str, columns: Sequence[Column]) -> str:
+    """Return the SQL for a reader that needs no seed rows, because it looks at the storage class of each value."""
+    names = ", ".join(f"c{position}" for position in range(len(columns)))
+    return f"WITH q({names}) AS (\n{without_final_semicolon(query)}\n)\nSELECT {names} FROM q"
+
+
+def wrong_class_error(column: Column, value: object) -> InvalidValue:
+    """Return the error for text in a binary column, or bytes in any other."""
+    expected = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
+    why = f"has the wrong storage class: expected {expected}"
+    return invalid_value(column, value, why=why, hint="Convert it in the source query with CAST.")
 
 
 def _add_guard(all_outputs: list[Output], condition: str) -> int:

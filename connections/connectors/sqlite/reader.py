@@ -1,36 +1,30 @@
-"""Reads the rows of a SQLite query as Arrow batches, through ADBC.
+"""Reads the rows of a SQLite query as Arrow batches, by compiled loops, or without them through ADBC.
 
-Numeric columns are first read as one storage class. When a column turns out to contain several, the query is read again
-(`ReadAgain`) with this column split by storage class.
+Through ADBC, numeric columns are first read as one storage class. When a column turns out to contain several, the query
+is read again (`ReadAgain`) with this column split by storage class.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from urllib.parse import quote
 
-import adbc_driver_manager
-import adbc_driver_sqlite
 import pyarrow as pa
 
-from connections.connectors.sqlite import busy_wait
-from connections.connectors.sqlite.driver import IS_METADATA, checked_path
+from connections.connectors.sqlite.compiled.cursor import load_modules
+from connections.connectors.sqlite.compiled_batches import CompiledBatches
 from connections.connectors.sqlite.errors import from_adbc
-from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan
+from connections.connectors.sqlite.opening import opened
+from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan, wrong_class_error
 from connections.sdk.arrow import adbc
 from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
-from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.numbers import EXACT_INTEGER, nearest_decimals
-from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import ReadAgain
+from connections.sdk.protocols import Batches, ReadAgain
 from connections.sdk.schema import Column
-from connections.sdk.types import Kind, to_arrow
+from connections.sdk.types import to_arrow
 
 # rows per batch of the driver; the batches are concatenated to larger ones
 _ROWS = 512
@@ -38,15 +32,21 @@ _MISMATCH = re.compile(r"Type mismatch in column (\d+)|expected BLOB")
 
 
 class SqliteReader:
-    """``mixed`` are the positions of columns with several storage classes, ``rows`` the size of a driver's batch."""
+    """``mixed`` are the positions of columns with several storage classes, ``rows`` the size of a driver's batch.
 
-    def __init__(self, *, mixed: frozenset[int] = frozenset(), rows: int = _ROWS) -> None:
+    With ``compiled``, both are only for installations without compiled modules.
+    """
+
+    def __init__(self, *, mixed: frozenset[int] = frozenset(), rows: int = _ROWS, compiled: bool = True) -> None:
         self.mixed = mixed
         self.rows = rows
+        self.compiled = compiled
 
     def read(
         self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
-    ) -> SqliteBatches:
+    ) -> Batches:
+        if self.compiled and (modules := load_modules()):
+            return CompiledBatches(modules, parameters, query, tuple(columns), batch_bytes)
         return SqliteBatches(self, parameters, query, tuple(columns), batch_bytes)
 
 
@@ -70,7 +70,8 @@ class SqliteBatches:
         self.rows = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        with _opened(self.parameters) as cursor:
+        with opened(self.parameters, compiled=False) as cursor:
+            assert isinstance(cursor, adbc.Cursor)
             for raw in rebatch(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
                 batch = pa.record_batch(
                     [self._column(raw, position) for position in range(len(self.columns))], schema=self.schema
@@ -90,7 +91,9 @@ class SqliteBatches:
                 size = batch.get_total_buffer_size()
                 if size > 8 * self.batch_bytes and self.reader.rows > 1:
                     fewer = max(1, batch.num_rows * self.batch_bytes // size)
-                    raise ReadAgain(SqliteReader(mixed=self.reader.mixed, rows=fewer), "its rows are very wide")
+                    raise ReadAgain(
+                        SqliteReader(mixed=self.reader.mixed, rows=fewer, compiled=False), "its rows are very wide"
+                    )
                 yield batch
         except OSError as error:
             raise self._mismatch(error) from None
@@ -111,21 +114,19 @@ class SqliteBatches:
     def _read_mixed(self, position: int) -> ReadAgain:
         # at first only this column, the second time all columns: at most two further passes
         mixed = frozenset(range(len(self.columns))) if self.reader.mixed else frozenset({position})
-        reader = SqliteReader(mixed=mixed, rows=self.reader.rows)
+        reader = SqliteReader(mixed=mixed, rows=self.reader.rows, compiled=False)
         return ReadAgain(reader, f"column “{self.columns[position].dest_name}” has more than one storage class")
 
     def _wrong_class(self) -> Exception | None:
         """Return the error for the first value whose storage class its column must not have; None if there is none."""
-        with _opened(self.parameters) as cursor:
+        with opened(self.parameters, compiled=False) as cursor:
+            assert isinstance(cursor, adbc.Cursor)
             cursor.execute(self.plan.first_wrong_class)
             row = cursor.fetchone()
         if row is None:
             return None
         position, value = row
-        column = self.columns[position]
-        expected = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
-        why = f"has the wrong storage class: expected {expected}"
-        return invalid_value(column, value, why=why, hint="Convert it in the source query with CAST.")
+        return wrong_class_error(self.columns[position], value)
 
     def _column(self, raw: pa.RecordBatch, position: int) -> pa.Array:
         column, places = self.columns[position], self.plan.places[position]
@@ -158,36 +159,6 @@ class SqliteBatches:
         ends = pc.min_max(array).as_py()
         if ends["max"] is not None and max(ends["max"], -ends["min"]) >= EXACT_INTEGER:
             raise self._read_mixed(position)
-
-
-@contextlib.contextmanager
-def _opened(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
-    path = checked_path(parameters)
-    try:
-        with adbc.Cursor(database(path, "ro")) as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {int(busy_wait.total(parameters) * 1000)}")
-            check_metadata(cursor, parameters.name)
-            yield cursor
-    except adbc_driver_manager.Error as error:
-        raise from_adbc(error, name=parameters.name, path=path) from None
-
-
-def database(path: Path, mode: str) -> adbc_driver_manager.AdbcDatabase:
-    """Return ADBC's database for the file; ``mode`` is ``ro`` or ``rw``."""
-    uri = f"file:{quote(str(path))}?mode={mode}"
-    # in the package's wheels; its own search takes longer than a small transfer, as it imports importlib.resources
-    library = Path(adbc_driver_sqlite.__file__).with_name("libadbc_driver_sqlite.so")
-    if library.is_file():
-        return adbc_driver_manager.AdbcDatabase(driver=str(library), uri=uri)
-    return adbc_driver_sqlite.connect(uri)
-
-
-def check_metadata(cursor: adbc.Cursor, name: str) -> None:
-    """Raise Protected when the open file is Pipekit's metadata or a copy of it."""
-    cursor.execute(IS_METADATA)
-    row = cursor.fetchone()
-    if row is None or row[0]:
-        raise refused_database(name)
 
 
 def _stream(cursor: adbc.Cursor, read_plan: ReadPlan) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Writes Arrow batches to a SQLite table through ADBC, in one transaction."""
+"""Writes Arrow batches to a SQLite table in one transaction, by compiled loops, or without them through ADBC."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from connections.connectors.sqlite import busy_wait
 from connections.connectors.sqlite.affinity import stored
+from connections.connectors.sqlite.compiled.cursor import Cursor
+from connections.connectors.sqlite.compiled.parameters import bindable
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import created_path
 from connections.connectors.sqlite.errors import from_adbc
-from connections.connectors.sqlite.reader import check_metadata, database
+from connections.connectors.sqlite.opening import check_metadata, open_cursor
 from connections.sdk.arrow import adbc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.parameters import ConnectionParameters
@@ -23,13 +25,16 @@ from connections.sdk.schema import Column, TableName
 
 
 class SqliteWriter:
-    """Implements `Writer`."""
+    """Implements `Writer`; without ``compiled``, as in installations without compiled modules."""
 
     works_here = True
 
+    def __init__(self, *, compiled: bool = True) -> None:
+        self.compiled = compiled
+
     def write(self, target: WriteTarget, batches: Batches) -> int:
         table, columns = target.table, target.columns
-        with _transaction(target.parameters) as cursor:
+        with _transaction(target.parameters, compiled=self.compiled) as cursor:
             if target.claim:
                 cursor.execute(target.claim.sql)
                 target.claim.check(cursor.fetchall())
@@ -38,7 +43,7 @@ class SqliteWriter:
             rowid_column = _rowid_column(cursor, table)
             before = _changes(cursor)
             for batch in batches:
-                arrays = [stored(batch.column(i), column) for i, column in enumerate(columns)]
+                arrays = [_stored(cursor, batch.column(i), column) for i, column in enumerate(columns)]
                 _check_rowid(arrays, columns, rowid_column)
                 # parameters are bound by position, so the names do not matter
                 cursor.execute_batch(
@@ -49,12 +54,17 @@ class SqliteWriter:
         return written
 
 
+def _stored(cursor: adbc.Cursor | Cursor, array: pa.Array, column: Column) -> pa.Array:
+    """Return ``array`` as it is bound to parameters. Raises InvalidValue for a value that SQLite would change."""
+    return bindable(cursor.modules.inserts, array, column) if isinstance(cursor, Cursor) else stored(array, column)
+
+
 def _insert(table: TableName, columns: Sequence[Column]) -> str:
     names = DIALECT.columns([column.dest_name for column in columns])
     return f"INSERT INTO {DIALECT.qualified(table)} ({names}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def _rowid_column(cursor: adbc.Cursor, table: TableName) -> str:
+def _rowid_column(cursor: adbc.Cursor | Cursor, table: TableName) -> str:
     """Return the column that is an alias of the rowid and generates numbers for NULL; empty if there is none.
 
     It is the only column of the primary key, which then has no index.
@@ -79,17 +89,17 @@ def _check_rowid(arrays: Sequence[pa.Array], columns: Sequence[Column], rowid_co
             )
 
 
-def _changes(cursor: adbc.Cursor) -> int:
+def _changes(cursor: adbc.Cursor | Cursor) -> int:
     # the rows changed by this connection, including those changed by triggers
     cursor.execute("SELECT total_changes()")
     return int(cursor.fetchall()[0][0])
 
 
 @contextlib.contextmanager
-def _transaction(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
+def _transaction(parameters: ConnectionParameters, *, compiled: bool) -> Iterator[adbc.Cursor | Cursor]:
     path, waits = created_path(parameters), busy_wait.total(parameters)
     try:
-        with adbc.Cursor(database(path, "rw")) as cursor:
+        with open_cursor(path, "rw", compiled=compiled) as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
             check_metadata(cursor, parameters.name)
             if parameters.same_file:

@@ -1,0 +1,1 @@
+"""Reads and writes rows by compiled loops over SQLite's C API."""

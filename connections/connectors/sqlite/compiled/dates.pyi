@@ -1,0 +1,6 @@
+from __future__ import annotations
+
+SOURCE: str
+
+def dates(offsets: bytes, text: bytes, valid: bytes | None = None) -> bytes | None: ...
+def timestamps(offsets: bytes, text: bytes, valid: bytes | None = None) -> bytes | None: ...
