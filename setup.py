@@ -1,6 +1,6 @@
 """Builds the compiled modules, each beside its source ``*.pyx``; all else about the package is in pyproject.toml.
 
-Without a C compiler or Python's headers they are left out: `connections.sdk.compiled` says what happens then.
+Without a C compiler or Python's headers they are left out: `connections.compiled` says what happens then.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class BuildBeside(build_ext):
         self.inplace = True
         # what is in the other directory would be installed
         self.build_lib = f"{self.build_temp}/modules"
+
 
 INCLUDED = re.compile(r'^include "(.+)"$', re.MULTILINE)
 

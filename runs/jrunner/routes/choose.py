@@ -32,8 +32,7 @@ def load(source: str, destination: str) -> None:
         if raw_copies is not None:
             raw_copies.load()
             return
-        with without_numpy():
-            from runs.jrunner.routes import arrow  # noqa: F401
+        from runs.jrunner.routes import arrow  # noqa: F401
 
 
 def choose_route(job: Job) -> Route:

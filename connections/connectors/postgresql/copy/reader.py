@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from connections.compiled import import_compiled
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.introspection import describe_query, estimated_rows
 from connections.sdk import errors
-from connections.sdk.compiled import import_compiled
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon

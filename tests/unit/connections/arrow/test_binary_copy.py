@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connections.compiled import import_compiled
 from connections.connectors.postgresql.copy.binary_values import array, field, refuse
-from connections.sdk.compiled import import_compiled
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
