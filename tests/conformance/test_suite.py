@@ -115,7 +115,7 @@ def test_gaps_that_the_kind_declares_are_known_on_the_command_line(pytester: pyt
     outcomes = result.parseoutcomes()
     del outcomes["deselected"]
     assert outcomes == {"passed": 2, "xfailed": 1}
-    result.stdout.fnmatch_lines(["*ADBC cannot interrupt SQLite*"])
+    result.stdout.fnmatch_lines(["*Without compiled modules a read cannot be interrupted*"])
 
 
 @pytest.mark.matrix
