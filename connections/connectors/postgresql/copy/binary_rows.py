@@ -89,15 +89,16 @@ def filled(decoder: Decoder, parts: Iterable[bytes | pa.Buffer]) -> Iterator[int
 
     Raises InvalidData if the data is not complete.
     """
-    pending: list[bytes | pa.Buffer] = []
+    # the beginning of the next row; copied, because the memory of a part is filled again
+    rest: list[bytes] = []
     size, needed, header = 0, len(HEADER), HEADER
     for part in parts:
-        pending.append(part)
         size += len(part)
         if size < needed:
+            rest.append(bytes(part))
             continue
         # as a rule, a part begins where a row does
-        data, at = pending[0] if len(pending) == 1 else b"".join(pending), len(header)
+        data, at = b"".join([*rest, part]) if rest else part, len(header)
         if bytes(data[:at]) != header:
             raise InvalidData("the data does not begin as COPY's does")
         header = b""
@@ -107,7 +108,7 @@ def filled(decoder: Decoder, parts: Iterable[bytes | pa.Buffer]) -> Iterator[int
                 break
             yield decoder.rows
         size, needed = len(data) - at, decoder.needed
-        pending = [data[at:]] if size else []
+        rest = [bytes(data[at:])] if size else []
     if decoder.rows:
         yield decoder.rows
     if not decoder.has_ended or size:

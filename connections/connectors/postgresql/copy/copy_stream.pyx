@@ -32,9 +32,11 @@ cdef class CopyStream:
     cdef int64_t missing
     cdef unsigned char* data
     cdef object buffer
+    # buffers that can be filled again: new ones would be memory that the system has to clear first
+    cdef list unused
 
     def __cinit__(self, int64_t size):
-        self.size = size
+        self.size, self.unused = size, []
         self._begin(size)
 
     @property
@@ -63,10 +65,15 @@ cdef class CopyStream:
         taken.resize(size, shrink_to_fit=False)
         return taken
 
+    def reuse(self, buffer):
+        """Fill the buffer of a part again; nothing may refer to its data any more. May be called by another thread."""
+        self.unused.append(buffer)
+
     cdef _begin(self, int64_t size):
         self.used = self.complete = 0
+        buffer = self.unused.pop() if self.unused else pa.allocate_buffer(0, resizable=True)
         # some bytes more, because a part is taken after the message that fills it
-        self._grow(pa.allocate_buffer(0, resizable=True), size + size // 4)
+        self._grow(buffer, size + size // 4)
 
     cdef _grow(self, buffer, int64_t capacity):
         buffer.resize(capacity)

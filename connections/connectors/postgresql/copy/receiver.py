@@ -51,6 +51,7 @@ class Receiver:
         self.rows = 0
         # parts of the data, then None or the error
         self._queue: queue.Queue[pa.Buffer | BaseException | None] = queue.Queue(_AHEAD)
+        self._stream = CopyStream(_PART)
         self._opened, self._cancelled = threading.Event(), threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,9 +65,13 @@ class Receiver:
             self._next()
 
     def parts(self) -> Iterator[pa.Buffer]:
-        """Yield the data in the order of its bytes. Raises the error of the session or the query."""
+        """Yield the data in the order of its bytes. Raises the error of the session or the query.
+
+        A part is to be used before the next one is asked for: then its memory is filled again.
+        """
         while (part := self._next()) is not None:
             yield part
+            self._stream.reuse(part)
 
     def cancel(self) -> None:
         """Cancel the query."""
@@ -123,11 +128,10 @@ class Receiver:
                     "The types of the query's columns have changed since they were described; nothing was read.",
                     hint="Run it again: the rows are then read as the source is now.",
                 )
-            stream = CopyStream(_PART)
             # for the rest of the session: when the copy is cancelled, it may be in the middle of a message
-            connection._transport.set_protocol(_CopyProtocol(connection._protocol, stream, self._put))
+            connection._transport.set_protocol(_CopyProtocol(connection._protocol, self._stream, self._put))
             status = await connection.copy_from_query(self.query, output=_refuse, format="binary")
-        self._put(stream.take())
+        self._put(self._stream.take())
         self.rows = bulk.rows_of(status)
 
     def _put(self, item: pa.Buffer | BaseException | None) -> None:
