@@ -95,6 +95,24 @@ def test_a_terminated_source_session_is_an_error_that_leaves_no_rows(
     assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
 
 
+def test_an_error_of_the_destination_during_a_copy_from_a_file_is_what_its_server_said(
+    database_url: str, tmp_path: Path
+) -> None:
+    source, destination = sqlite(tmp_path / "s.db"), postgresql(database_url)
+    source.execute("CREATE TABLE empty (n integer)")
+    destination.execute("CREATE TABLE t (n integer, v text)", "INSERT INTO t VALUES (1, 'old')")
+    numbers = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 1000000000)"
+    process = start_job(job(source, f"{numbers} SELECT n, 'v' FROM g", destination, clear=True))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_copy WHERE tuples_processed > 100000"
+        wait_until(lambda: connection.execute(terminate).fetchone() == (True,))
+    outcome = finish(process)
+    assert outcome.code == 1
+    assert outcome.last["error"]["code"] == "connection_lost"
+    assert "terminating connection due to administrator command" in outcome.last["error"]["message"]
+    assert destination.rows("SELECT * FROM t") == [(1, "old")]
+
+
 def test_jrunner_ends_when_its_parent_is_killed(
     slow_job: tuple[Job, System], database_url: str, tmp_path: Path
 ) -> None:

@@ -44,6 +44,11 @@ class LossyCastCheck:
         self._session: driver.PostgresqlSession | None = None
         self._conditions: dict[int, str] | None = None
 
+    @property
+    def is_needed(self) -> bool:
+        """Return whether there may be columns to check."""
+        return bool(self._candidates)
+
     def check(self, batch: pa.RecordBatch) -> None:
         """Raise InvalidValue for the first text that the column would store as another value."""
         if not self._candidates:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import asyncpg
 import pyarrow as pa
 
 from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.direct_sending import send_directly
 from connections.connectors.postgresql.copy.encoding.choose import Encoding, choose_encoding
 from connections.connectors.postgresql.copy.lossy_casts import LossyCastCheck
 from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
@@ -76,33 +77,36 @@ class _Copy:
                 columns=[column.dest_name for column in self.columns],
                 format=self.encoding.format,
                 freeze=self.target.freeze,
-                source=self._blocks(status),
+                source=self._data(connection, status),
             )
         except asyncpg.DataError as error:
             self._raise_with_value(error)
             raise
         return bulk.rows_of(command_tag)
 
-    async def _blocks(self, status: CopyStatus) -> AsyncIterator[bytes | memoryview]:
-        stream = iter(self.batches)
+    async def _data(self, connection: Any, status: CopyStatus) -> AsyncIterator[bytes | memoryview]:
         yield self.encoding.start()
-        # another thread reads and encodes batches while this one sends
-        while (data := await asyncio.to_thread(self._encode_next, stream)) is not None:
-            if status.failed:
-                return
-            for block in data:
+        # another thread reads and encodes batches
+        blocks = self._blocks(status)
+        if not await send_directly(connection, blocks):
+            while (block := await asyncio.to_thread(next, blocks, None)) is not None:
                 yield block
-        yield self.encoding.end()
+        if not status.failed:
+            yield self.encoding.end()
 
-    def _encode_next(self, stream: Iterator[pa.RecordBatch]) -> list[memoryview] | None:
-        with suppress(StopIteration):
-            batch = next(stream)
+    def _blocks(self, status: CopyStatus) -> Iterator[memoryview]:
+        for batch in self.batches:
             self.sent = [*self.sent[1 - _KEPT_BATCHES :], (self.count, batch)]
             self.count += batch.num_rows
-            blocks = [part for block in self.encoding.blocks(batch) for part in _parts(block)]
-            self.lossy_cast_check.check(batch)
-            return blocks
-        return None
+            blocks: Iterable[bytes | memoryview] = self.encoding.blocks(batch)
+            if self.lossy_cast_check.is_needed:
+                # before the server rounds a value, but after the values that no COPY can send
+                blocks = list(blocks)
+                self.lossy_cast_check.check(batch)
+            for block in blocks:
+                yield from _parts(block)
+            if status.failed:
+                return
 
     def _raise_with_value(self, error: asyncpg.DataError) -> None:
         """Raise InvalidValue with column and value if the context of the server's error has row and column."""
@@ -121,7 +125,7 @@ class _Copy:
         ) from None
 
 
-def _parts(data: bytes | bytearray) -> Iterator[memoryview]:
+def _parts(data: bytes | memoryview) -> Iterator[memoryview]:
     view = memoryview(data)
     for start in range(0, len(view), _BLOCK):
         yield view[start : start + _BLOCK]

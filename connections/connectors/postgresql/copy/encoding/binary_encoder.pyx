@@ -5,7 +5,7 @@ A row is the number of its fields in two bytes, then for each field its length i
 value. All integers have their highest byte first.
 """
 
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_Resize
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -146,8 +146,8 @@ cdef class RowEncoder:
             raise ValueError(f"row {row} of column {column} is damaged: the offset is not within the data")
         if result == REFUSED:
             return None
-        PyByteArray_Resize(encoded, end - target)
-        return encoded
+        # not resized: memory that is freed as it was allocated is used again without the kernel
+        return memoryview(encoded)[: end - target]
 
     cdef _set(self, Field* field, bits, first, buffers, int64_t start, int64_t stop, column):
         """Set the buffers of an array; return the bytes of its values that `MAX_SIZE` does not include."""

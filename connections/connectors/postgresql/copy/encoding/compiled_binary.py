@@ -35,7 +35,7 @@ class CompiledEncoding:
     def start(self) -> bytes:
         return _START
 
-    def blocks(self, batch: pa.RecordBatch) -> Iterator[bytes | bytearray]:
+    def blocks(self, batch: pa.RecordBatch) -> Iterator[bytes | memoryview]:
         arrays, step = batch.columns, max(1, batch.num_rows * _BLOCK // max(batch.nbytes, 1))
         supported = [array.type for array in arrays] == self._types
         for start in range(0, batch.num_rows, step):
@@ -48,7 +48,7 @@ class CompiledEncoding:
     def end(self) -> bytes:
         return _END
 
-    def _encode_otherwise(self, rows: pa.RecordBatch) -> Iterator[bytes | bytearray]:
+    def _encode_otherwise(self, rows: pa.RecordBatch) -> Iterator[bytes | memoryview]:
         """Raise InvalidValue for the first value that is not stored exactly; without any, encode the rows."""
         from connections.connectors.postgresql.copy.encoding.pgpq_binary import PgpqEncoding
 

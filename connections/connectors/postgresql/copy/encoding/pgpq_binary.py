@@ -42,7 +42,7 @@ class PgpqEncoding:
     def start(self) -> bytes:
         return self._encoder.write_header()
 
-    def blocks(self, batch: pa.RecordBatch) -> Iterator[bytes | bytearray]:
+    def blocks(self, batch: pa.RecordBatch) -> Iterator[bytes | memoryview]:
         arrays = [_prepare(batch.column(i), column) for i, column in enumerate(self._columns)]
         yield self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
 
