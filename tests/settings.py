@@ -15,7 +15,8 @@ from pathlib import Path
 
 _metadata = os.environ.get("PIPEKIT_TEST_METADATA", "sqlite")
 # a worker of pytest-xdist inherits the environment of the session, but has a data directory of its own
-for _name in [name for name in os.environ if name.startswith("PIPEKIT_") and name != "PIPEKIT_TEST_METADATA"]:
+_KEPT = ("PIPEKIT_TEST_METADATA", "PIPEKIT_WITHOUT_COMPILED")
+for _name in [name for name in os.environ if name.startswith("PIPEKIT_") and name not in _KEPT]:
     del os.environ[_name]
 _directory = tempfile.mkdtemp(prefix="pipekit-tests-")
 # the embedded PostgreSQL, whose files are in it, may have another user
