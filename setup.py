@@ -1,6 +1,6 @@
 """Builds the compiled modules, each beside its source ``*.pyx``; all else about the package is in pyproject.toml.
 
-Without a C compiler or Python's headers they are left out: `connections.compiled` says what happens then.
+Without a C compiler or Python's headers they are left out: `connections.sdk.compiled` says what happens then.
 """
 
 from __future__ import annotations

@@ -14,9 +14,8 @@ import tempfile
 from pathlib import Path
 
 _metadata = os.environ.get("PIPEKIT_TEST_METADATA", "sqlite")
-# the variables that say how to test
-_KEPT = ("PIPEKIT_TEST_METADATA", "PIPEKIT_WITHOUT_COMPILED")
 # a worker of pytest-xdist inherits the environment of the session, but has a data directory of its own
+_KEPT = ("PIPEKIT_TEST_METADATA", "PIPEKIT_WITHOUT_COMPILED")
 for _name in [name for name in os.environ if name.startswith("PIPEKIT_") and name not in _KEPT]:
     del os.environ[_name]
 _directory = tempfile.mkdtemp(prefix="pipekit-tests-")

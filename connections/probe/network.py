@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from connections.sdk.daemon_thread import in_daemon_thread
+from connections.daemon_thread import in_daemon_thread
 from connections.sdk.errors import ConnectionFailed, UrlInvalid
 from connections.url import addresses
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from django.conf import settings
 
-from connections import compiled
+from connections.sdk import compiled
 from connections.sdk.errors import ConfigurationInvalid, InternalError
 
 OLDEST = (3, 11)

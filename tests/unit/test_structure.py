@@ -36,7 +36,7 @@ ALONE = {
     "connections/record_test_result.py": "the test of a stored connection, for the command and the admin",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
     "connections/sdk/capabilities.py": "a promise to authors of connectors; imports nothing",
-    "connections/sdk/daemon_thread.py": "for connection tests and notifications",
+    "connections/daemon_thread.py": "for connection tests and notifications",
     "connections/sdk/process_memory.py": "the first import of every process; imports nothing",
     "connections/sdk/row_counts.py": "one check, for writers with and without Arrow",
     "connections/sdk/session_cleanup.py": "shared by jrunner and the connectors",

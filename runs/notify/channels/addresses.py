@@ -10,7 +10,7 @@ import asyncio
 import socket
 from typing import Any
 
-from connections.sdk.daemon_thread import in_daemon_thread
+from connections.daemon_thread import in_daemon_thread
 from connections.sdk.errors import ConfigurationInvalid
 from connections.url import addresses
 

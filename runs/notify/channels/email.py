@@ -16,7 +16,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.message import SafeMIMEText, sanitize_address
 from django.core.mail.utils import DNS_NAME
 
-from connections.sdk.daemon_thread import in_daemon_thread
+from connections.daemon_thread import in_daemon_thread
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
 from connections.url.addresses import parsed

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from pytest_django import Settings
 
-from connections import compiled
+from connections.sdk import compiled
 from pipekit_site.doctor import machine
 from tests.acceptance.pipekit_site.test_doctor import ROOT, run_check
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connections.compiled import DISABLED, import_compiled
 from connections.connectors.postgresql.copy import bulk, reader
 from connections.connectors.postgresql.copy.reader import READER, PostgresqlBatches
 from connections.connectors.postgresql.copy.receiver import Receiver
+from connections.sdk.compiled import DISABLED, import_compiled
 from connections.sdk.errors import ConnectionFailed, InvalidValue, SerializationFailed
 from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind

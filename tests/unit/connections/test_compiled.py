@@ -13,7 +13,7 @@ import Cython.Build
 import pytest
 import setuptools
 
-from connections import compiled
+from connections.sdk import compiled
 
 ROOT = Path(__file__).parents[3]
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")

@@ -1,7 +1,7 @@
 """Reads the rows of a PostgreSQL query from a binary COPY through asyncpg, and decodes them in a compiled module.
 
 A thread of its own receives the data, so that the server continues while rows are decoded. Import it only if
-`connections.compiled` has the module.
+`connections.sdk.compiled` has the module.
 """
 
 from __future__ import annotations

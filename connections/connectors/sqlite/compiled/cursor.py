@@ -15,8 +15,8 @@ import adbc_driver_sqlite
 import pyarrow as pa
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatusCode
 
-from connections.compiled import import_compiled
 from connections.connectors.sqlite.compiled.parameters import parameter
+from connections.sdk.compiled import import_compiled
 
 _PACKAGE = "connections.connectors.sqlite.compiled"
 _NAMES = ("connection", "rows", "numbers", "dates", "inserts")

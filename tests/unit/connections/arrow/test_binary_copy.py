@@ -6,12 +6,13 @@ import struct
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.compiled import import_compiled
 from connections.connectors.postgresql.copy.binary_values import array, field, refuse
+from connections.sdk.compiled import import_compiled
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.types import DataType, Kind
@@ -191,3 +192,83 @@ def test_data_that_ends_early_or_has_other_fields_is_refused() -> None:
 
 def test_a_result_without_rows_has_no_batch() -> None:
     assert decoded([copy_data([])], *PAIR) == []
+
+
+INT32, INT64 = 2**31 - 1, 2**63 - 1
+DAYS, MICROS = 10_957, 946_684_800_000_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "data", "expected"),
+    [
+        ("boolean", Kind.BOOLEAN, b"\0", False),
+        ("boolean", Kind.BOOLEAN, b"\x01", True),
+        ("smallint", Kind.SMALLINT, b"\x80\0", -(2**15)),
+        ("integer", Kind.INTEGER, b"\x80\0\0\0", -INT32 - 1),
+        ("integer", Kind.BIGINT, b"\xff\xff\xff\xff", -1),
+        ("bigint", Kind.BIGINT, b"\x7f" + b"\xff" * 7, INT64),
+        ("oid", Kind.BIGINT, b"\xff\xff\xff\xff", 2**32 - 1),
+        ("real", Kind.REAL, struct.pack(">f", -0.0), "-0.0"),
+        ("double precision", Kind.DOUBLE, struct.pack(">d", float("nan")), "nan"),
+        ("double precision", Kind.DOUBLE, struct.pack(">d", float("-inf")), "-inf"),
+        ("uuid", Kind.UUID, bytes(range(0xF0, 0x100)), "f0f1f2f3-f4f5-f6f7-f8f9-fafbfcfdfeff"),
+        ("text", Kind.TEXT, "é\0漢".encode(), "é\0漢"),
+        ("bytea", Kind.BINARY, b"\xff\0", b"\xff\0"),
+        ("date", Kind.DATE, struct.pack(">i", INT32), INT32),
+        ("date", Kind.DATE, struct.pack(">i", -INT32 - 1), -INT32),
+        ("date", Kind.DATE, struct.pack(">i", -2_451_545), -2_451_545 + DAYS),
+        ("time without time zone", Kind.TIME, struct.pack(">q", 86_400_000_000), 86_400_000_000),
+        ("timestamp without time zone", Kind.TIMESTAMP, struct.pack(">q", -1), MICROS - 1),
+        ("timestamp without time zone", Kind.TIMESTAMP, struct.pack(">q", INT64), INT64),
+        ("timestamp with time zone", Kind.TIMESTAMPTZ, struct.pack(">q", -INT64 - 1), -INT64),
+        ("timestamp with time zone", Kind.TIMESTAMPTZ, struct.pack(">q", INT64 - MICROS - 1), INT64 - 1),
+    ],
+)
+def test_a_value_of_each_type_is_decoded_among_nulls(sent: str, kind: Kind, data: bytes, expected: object) -> None:
+    decoder = Decoder([field(sent, column(kind))], 100, 1000)
+    assert list(filled(decoder, [copy_data([[data], [None], [data]] * 5)])) == [15]
+    (buffers,) = decoder.take()
+    values = array(buffers, 15, sent, sent, column(kind), ascii=0 in decoder.ascii)
+    # Arrow has no 24:00
+    values.validate(full=not pa.types.is_time(values.type))
+    if pa.types.is_temporal(values.type):
+        # Python's types do not hold them all
+        values = values.view(pa.int32() if values.type.bit_width == 32 else pa.int64())
+    shown = [str(value) if isinstance(value, float) else value for value in values.to_pylist()]
+    assert shown == [expected, None, expected] * 5
+
+
+@pytest.mark.parametrize("count", [INT64 - MICROS, INT64 - 1])
+def test_a_timestamp_that_arrow_cannot_count_is_refused(count: int) -> None:
+    with pytest.raises(InvalidValue, match="is later than the last timestamp that Arrow represents"):
+        decoded([copy_data([[struct.pack(">q", count)]])], ["timestamp without time zone"], [column(Kind.TIMESTAMP)])
+
+
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="is not valid UTF-8 text"):
+        decoded([copy_data([[b"a"], [b"\xe9"]])], ["text"], [column(Kind.TEXT)])
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "data"),
+    [
+        ("bigint", Kind.BIGINT, b"1234567"),
+        ("boolean", Kind.BOOLEAN, b""),
+        ("uuid", Kind.UUID, b"123"),
+        ("date", Kind.DATE, struct.pack(">i", INT32 - 1)),
+        ("numeric", Kind.DECIMAL, b"\0\0\0\0\0\0"),
+        ("numeric", Kind.DECIMAL, struct.pack(">hhHhH", 2, 0, 0, 0, 1)),
+        ("numeric", Kind.DECIMAL, struct.pack(">hhHhH", 1, 0, 0, 0, 10_000)),
+        ("numeric", Kind.DECIMAL, struct.pack(">hhHhH", 1, 0, 0x1000, 0, 1)),
+    ],
+)
+def test_a_damaged_value_is_refused_with_its_place(sent: str, kind: Kind, data: bytes) -> None:
+    columns = [column(Kind.INTEGER), column(kind, 10, 2)]
+    rows = [[b"\0\0\0\x01", None]] * 9 + [[None, data]]
+    with pytest.raises(InvalidData, match=f"the value of {len(data)} bytes in row 10, column 2, is damaged"):
+        decoded([copy_data(rows)], ["integer", sent], columns)
+
+
+def test_a_length_below_that_of_null_is_refused() -> None:
+    with pytest.raises(InvalidData, match="the value of -2 bytes in row 1, column 1, is damaged"):
+        decoded([HEADER + struct.pack(">hi", 1, -2) + TRAILER], ["text"], [column(Kind.TEXT)])

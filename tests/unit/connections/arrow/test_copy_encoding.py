@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.compiled import import_compiled
 from connections.connectors.postgresql import datatypes
 from connections.connectors.postgresql.copy.encoding.choose import Encoding
 from connections.connectors.postgresql.copy.encoding.compiled_binary import CompiledEncoding
 from connections.connectors.postgresql.copy.encoding.pgpq_binary import PgpqEncoding
+from connections.sdk.compiled import import_compiled
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.types import to_arrow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.compiled import import_compiled
+from connections.sdk.compiled import import_compiled
 
 if import_compiled("connections.connectors.postgresql.copy.copy_stream") is None:
     pytest.skip("the module is not compiled", allow_module_level=True)

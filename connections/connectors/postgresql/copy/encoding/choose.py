@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from connections.compiled import import_compiled
 from connections.connectors.postgresql.copy.encoding.binary_formats import binary_format
+from connections.sdk.compiled import import_compiled
 from connections.sdk.schema import Column
 
 _ENCODER = "connections.connectors.postgresql.copy.encoding.binary_encoder"
