@@ -12,7 +12,8 @@ import pytest
 
 from connections.connectors.postgresql.copy.direct_sending import send_directly
 
-LARGE = bytes(range(256)) * 4096
+# more than the kernel holds
+LARGE = bytes(range(256)) * 40_960
 
 
 def messages(data: bytes) -> list[bytes]:

@@ -19,6 +19,8 @@ from typing import Any
 _HEADER, _LENGTH = struct.Struct("!cI"), 4
 # seconds between two checks of whether to stop while the server accepts nothing
 _POLL = 0.2
+# bytes that the kernel holds for the server, as far as its settings permit
+_BUFFER = 1024 * 1024
 
 
 async def send_directly(connection: Any, blocks: Iterable[memoryview]) -> bool:
@@ -52,6 +54,10 @@ class _Sender:
         self.rest: list[memoryview] = []
         self._socket = socket.socket(fileno=os.dup(descriptor))
         self._socket.settimeout(_POLL)
+        if self._socket.family == socket.AF_UNIX:
+            # the socket accepts more when three quarters are free; with less, the server would wait for what is encoded
+            # then. The buffer of TCP grows by itself.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
 
     def close(self) -> None:
         self._socket.close()
