@@ -64,15 +64,16 @@ class JobTransfer(Transfer):
     def execute(self) -> tuple[str, TransferResult]:
         if self.kinds:
             load(*self.kinds)
-        job = _parse_job(sys.stdin.read())
+        text = sys.stdin.read()
+        if self.kinds and not text:
+            # the run that started this process has ended before, and says why
+            raise Cancelled("No job arrived on standard input.", hint="Nothing was read or written.")
+        job = _parse_job(text)
         self.reporter.begin(job.secrets)
         return self.copy(job)
 
 
 def _parse_job(text: str) -> Job:
-    if not text:
-        # the run has ended before, and says why
-        raise Cancelled("No job arrived on standard input.", hint="Nothing was read or written.")
     try:
         data = json.loads(text)
     except ValueError:

@@ -26,6 +26,11 @@ def test_trailing_blanks_are_trimmed_on_the_raw_route(database_url: str) -> None
     assert warehouse.rows("SELECT v, n FROM t") == [(" a", 1)]
 
 
+def test_without_a_job_the_loaded_process_of_a_run_that_has_ended_is_cancelled() -> None:
+    outcome = finish(start(["--job", "-", "--load", "sqlite", "postgresql"]), stdin="")
+    assert (outcome.code, outcome.last["error"]["code"]) == (130, "cancelled")
+
+
 def test_an_invalid_job_is_a_configuration_error_and_its_passwords_are_not_shown() -> None:
     for text in "", "{}", '{"source": 1}', '{"source": {"password": "geheim"}, "query": 3}':
         outcome = finish(start(["--job", "-"]), stdin=text)
