@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -105,6 +106,21 @@ def test_a_closed_connection_ends_the_sending_without_an_error() -> None:
     blocks = iter([LARGE] * 100)
     assert sent(blocks, close) == (b"", True)
     assert next(blocks) == LARGE
+
+
+def test_an_error_from_which_the_socket_recovers_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message that was begun is completed, but those after it would be missing."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    async def expect(task: asyncio.Task[bool], theirs: socket.socket) -> None:
+        with pytest.raises(OSError, match="No buffer space"):
+            await task
+
+    monkeypatch.setattr(socket.socket, "sendmsg", fail)
+    data, _ = sent(iter([b"start", b"never sent"]), expect)
+    assert messages(data) == [b"start"]
 
 
 @pytest.mark.parametrize(("ssl_object", "buffered"), [(object(), 0), (None, 1)])

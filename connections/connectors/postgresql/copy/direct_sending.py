@@ -42,6 +42,9 @@ async def send_directly(connection: Any, blocks: Iterable[memoryview]) -> bool:
             await asyncio.wait((sending,))
             # after an error of the socket the transport gets the same one, and asyncpg finds out what the server said
             transport.write(b"".join(sender.rest))
+    if sender.error and not transport.is_closing():
+        # the socket works again, but the blocks after this one are missing
+        raise sender.error
     return True
 
 
@@ -50,6 +53,8 @@ class _Sender:
 
     def __init__(self, descriptor: int) -> None:
         self.stopped = threading.Event()
+        # that of the socket, after which no more blocks are sent
+        self.error: OSError | None = None
         # the parts of a message that have not been sent
         self.rest: list[memoryview] = []
         self._socket = socket.socket(fileno=os.dup(descriptor))
@@ -73,7 +78,8 @@ class _Sender:
                     self._advance(self._socket.sendmsg(self.rest))
                 except TimeoutError:
                     continue
-                except OSError:
+                except OSError as error:
+                    self.error = error
                     return
 
     def _advance(self, sent: int) -> None:
