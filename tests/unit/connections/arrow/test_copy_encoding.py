@@ -123,7 +123,9 @@ REFUSED: list[tuple[str, Any, Any, str]] = [
     ("time(3)", 1000, 1001, "has more digits than time(3)"),
     ("timestamp(0)", -1_000_000, -1, "has more digits than timestamp(0)"),
     ("timestamp", 0, -(2**63) + 946_684_799_999_999, "does not fit timestamp"),
+    ("timestamp", 0, -(2**63) + 946_684_800_000_000, "does not fit timestamp"),
     ("date", 0, -(2**31), "does not fit date"),
+    ("date", 0, -(2**31) + 10_957, "does not fit date"),
 ]
 
 

@@ -24,7 +24,7 @@ cdef inline Result encode_value(Field* field, int64_t position, uint8_t** end) n
         # infinity is the largest integer and -infinity its negative; PostgreSQL's -infinity is the smallest integer
         if days == -INT32_MAX:
             days = INT32_MIN
-        elif days < INT32_MIN + EPOCH_DAYS:
+        elif days <= INT32_MIN + EPOCH_DAYS:
             return REFUSED
         elif days != INT32_MAX:
             days -= EPOCH_DAYS
@@ -37,7 +37,7 @@ cdef inline Result encode_value(Field* field, int64_t position, uint8_t** end) n
         if format == TIMESTAMP:
             if micros == -INT64_MAX:
                 micros = INT64_MIN
-            elif micros < INT64_MIN + EPOCH_MICROS:
+            elif micros <= INT64_MIN + EPOCH_MICROS:
                 return REFUSED
             elif micros != INT64_MAX:
                 micros -= EPOCH_MICROS

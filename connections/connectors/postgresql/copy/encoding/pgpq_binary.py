@@ -90,12 +90,13 @@ def _since_2000(count: pa.Array, epoch: int, infinite: int) -> pa.Array:
     PostgreSQL represents infinity by the largest integer and -infinity by the smallest.
     """
     ends = pc.min_max(count).as_py()
-    if ends["max"] is None or (ends["max"] < infinite and ends["min"] > -infinite):
+    if ends["max"] is None or (ends["max"] < infinite and ends["min"] > epoch - infinite - 1):
         return pc.subtract_checked(count, pa.scalar(epoch, count.type))
     is_infinite = pc.is_in(count, value_set=pa.array([infinite, -infinite], count.type))
     finite = pc.if_else(is_infinite, epoch, count).cast(count.type)
     shifted = pc.subtract_checked(finite, pa.scalar(epoch, count.type))
     smallest = pa.scalar(-infinite - 1, count.type)
+    check(pc.not_equal(shifted, smallest), "would be -infinity")
     infinity = pc.if_else(pc.greater(count, pa.scalar(0, count.type)), pa.scalar(infinite, count.type), smallest)
     return pc.if_else(is_infinite, infinity, shifted)
 
