@@ -106,8 +106,12 @@ def attempt(plan: Plan) -> Iterator[Event]:
         with ExitStack() as sessions:
             resolved = yield from _timed("resolve", _resolve(plan, sessions))
             transfer_job, staged, former = yield from _timed("stage", _stage(plan, resolved))
-        with dropping(plan, former):
+        with dropping(plan, former) as errors:
             rows = yield from _timed("transfer", _transfer(plan, transfer_job, process))
+    if errors and staged.method.exchanges:
+        # the names of its indexes are needed
+        raise errors[0]
+    yield from (Warned(f"A staging table of an earlier run was not dropped: {error}") for error in errors)
     staged = replace(staged, rows=rows)
     yield from _timed("publish", publish_staged(plan, staged))
     yield from _after_publish(plan, resolved.query, staged)

@@ -34,23 +34,20 @@ def set_aside(dest: Destination) -> TableName | None:
 
 
 @contextmanager
-def dropping(plan: Plan, table: TableName | None) -> Iterator[None]:
+def dropping(plan: Plan, table: TableName | None) -> Iterator[list[Exception]]:
     """Drop the table, if there is one, over a session of its own while the block runs.
 
-    After the block it is dropped, or its error is raised: the names of its indexes are needed then.
+    Yield a list, which after the block has the error if it could not be dropped. If the block fails, nothing waits for
+    the drop: the next run finds the table.
     """
-    if table is None:
-        yield
-        return
     errors: list[Exception] = []
+    if table is None:
+        yield errors
+        return
     thread = threading.Thread(target=_drop, args=(plan, table, errors), name="drop", daemon=True)
     thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-    if errors:
-        raise errors[0]
+    yield errors
+    thread.join()
 
 
 def _drop(plan: Plan, table: TableName, errors: list[Exception]) -> None:

@@ -16,6 +16,7 @@ from runs.engine.events import Event, MethodChosen, Staged
 from runs.engine.plan import FullPublish, Plan
 from runs.engine.publish import background_drop
 from tests.harness.bench import Bench
+from tests.processes.commands import wait_until
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 TABLES = "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'pipekit_staging'::regnamespace"
@@ -39,6 +40,10 @@ def table(pg_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def plan(bench: Bench, rows: int) -> Plan:
     query = f"SELECT n AS k, 'new' AS v FROM generate_series(1, {rows}) n"
     return bench.plan(query, full_publish=FullPublish.SWAP)
+
+
+def refuse(plan: Plan, name: TableName, errors: list[Exception]) -> None:
+    errors.append(LockTimeout(f"{name} is locked."))
 
 
 def failing(*_: Any) -> Iterator[Event]:
@@ -65,9 +70,6 @@ def test_it_is_dropped_before_the_new_table_gets_its_indexes(table: Bench, monke
 def test_if_it_could_not_be_dropped_the_run_fails_and_the_next_one_drops_it(
     table: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(plan: Plan, name: TableName, errors: list[Exception]) -> None:
-        errors.append(LockTimeout(f"{name} is locked."))
-
     with monkeypatch.context() as patch:
         patch.setattr(background_drop, "_drop", refuse)
         with pytest.raises(LockTimeout, match="dropped is locked"):
@@ -98,11 +100,19 @@ def test_a_staging_table_on_which_a_view_depends_remains(table: Bench) -> None:
     assert table.rows("SELECT count(*) FROM public.debug") == [(4,)]
 
 
+def test_if_it_could_not_be_dropped_a_run_that_copies_warns(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_drop, "_drop", refuse)
+    result = table.run(replace(plan(table, 3), full_publish=FullPublish.TRUNCATE))
+    assert any("was not dropped" in warning and "is locked" in warning for warning in result.warnings)
+    assert len(table.rows()) == 3
+
+
 def test_a_failed_transfer_leaves_none(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sync, "transfer_rows", failing)
         with pytest.raises(ZeroDivisionError):
             table.run(plan(table, 3))
-    assert table.rows(OWN) == [("m",)]
+    # nothing waits for it
+    wait_until(lambda: table.rows(OWN) == [("m",)])
     assert len(table.rows()) == 2
     assert table.run(plan(table, 3)).last(Staged).rows == 3
