@@ -26,9 +26,6 @@ class BuildBeside(build_ext):
         self.build_lib = f"{self.build_temp}/modules"
 
 
-INCLUDED = re.compile(r'^include "(.+)"$', re.MULTILINE)
-
-
 def extension(source: Path) -> Extension:
     parts = [source, *(source.with_name(name) for name in INCLUDED.findall(source.read_text()))]
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()

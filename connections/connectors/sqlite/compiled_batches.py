@@ -84,7 +84,7 @@ class CompiledBatches:
         if self._is_closed:
             raise Cancelled("The query was cancelled.")
         try:
-            count, values = rows.read(self.batch_bytes // _PART)
+            count, values = rows.read(max(1, self.batch_bytes // _PART))
         except modules.rows.WrongClass as wrong:
             raise wrong_class_error(self.columns[wrong.position], wrong.value) from None
         except modules.connection.SqliteError as error:

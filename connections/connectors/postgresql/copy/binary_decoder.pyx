@@ -108,7 +108,7 @@ cdef class Decoder:
                     self.ascii.add(position)
                 data.resize(size, shrink_to_fit=False)
                 # the next batch is probably of about the same size
-                column.data_capacity = size + size // 8 + 1024
+                column.data_capacity = min(size + size // 8 + 1024, <int64_t>INT32_MAX)
             values.resize(_size(column, self.rows), shrink_to_fit=False)
         self.capacity = min(self.most_rows, self.rows + self.rows // 8 + 64)
         self.total += self.rows
@@ -212,8 +212,9 @@ cdef class Decoder:
                 self._refuse_value(field, length)
             return False
         data = self.buffers[field][2]
-        column.data_capacity = max(needed, 2 * column.data_capacity)
-        data.resize(column.data_capacity)
+        cdef int64_t capacity = min(max(needed, 2 * column.data_capacity), <int64_t>INT32_MAX)
+        data.resize(capacity)
+        column.data_capacity = capacity
         column.data = _address(data)
         append(column, self.rows, value, length)
         return True

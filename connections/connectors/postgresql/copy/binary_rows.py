@@ -42,7 +42,7 @@ class BinaryRows:
         self.columns = columns
         self._sent = wire_values.sent_types(natives, columns, binary=True)
         fields = [binary_values.field(*pair) for pair in zip(self._sent, columns, strict=True)]
-        self._decoder = Decoder(fields, _MAX_ROWS, batch_bytes // 4)
+        self._decoder = Decoder(fields, _MAX_ROWS, max(1, batch_bytes // 4))
         oids = tuple(binary_values.DECODED[name].oid for name in self._sent)
         self._receiver = Receiver(parameters, wire_values.wrapped(query, natives, self._sent), oids)
 

@@ -40,12 +40,12 @@ def load_modules() -> Modules | None:
     imported = {name: module for name in _NAMES if (module := import_compiled(f"{_PACKAGE}.{name}"))}
     if len(imported) < len(_NAMES) or library is None:
         return None
+    # the functions are in the driver, which must stay loaded when ADBC has closed its connection
+    ctypes.CDLL(str(library))
     try:
         _load_extension(library, imported["connection"])
     except adbc_driver_manager.Error:
         return None
-    # ADBC unloads the driver with its last connection
-    ctypes.CDLL(str(library))
     address = imported["connection"].functions()
     return Modules(**imported, functions=address) if address else None
 

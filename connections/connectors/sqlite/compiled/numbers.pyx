@@ -124,11 +124,11 @@ def texts(bytes classes, bytes slots, bytes text):
     cdef const char* source = text
     cdef int64_t end = 0, start, length
     cdef bint inside = len(slots) == 8 * rows
-    integers = classes.count(_INTEGER)
-    if size + _TEXT_SIZE * integers > 0x7FFFFFFF:
+    cdef int64_t numbers = classes.count(_INTEGER)
+    if size + _TEXT_SIZE * numbers > 0x7FFFFFFF:
         raise OverflowError("the numbers of a batch have more than two gigabytes of text")
     offsets = PyBytes_FromStringAndSize(NULL, 4 * (rows + 1))
-    data = PyBytes_FromStringAndSize(NULL, size + _TEXT_SIZE * integers)
+    data = PyBytes_FromStringAndSize(NULL, size + _TEXT_SIZE * numbers)
     cdef int32_t* ends = <int32_t*> PyBytes_AS_STRING(offsets)
     cdef char* target = PyBytes_AS_STRING(data)
     ends[0] = 0
@@ -139,7 +139,7 @@ def texts(bytes classes, bytes slots, bytes text):
                     end += snprintf(target + end, _TEXT_SIZE, b"%lld", <long long> slot[i].whole)
                 elif storage[i] == _TEXT:
                     start, length = slot[i].whole >> 32, slot[i].whole & 0x7FFFFFFF
-                    if start + length > size:
+                    if start < 0 or start + length > size or end + length > size + _TEXT_SIZE * numbers:
                         inside = False
                         break
                     memcpy(target + end, source + start, length)

@@ -95,8 +95,10 @@ cdef class Rows:
         self.max_rows = max_rows
         self.width = len(kinds)
         self.fields = <Field*> calloc(self.width, sizeof(Field))
-        if self.fields == NULL or not database:
+        if self.fields == NULL:
             raise MemoryError
+        if not database:
+            raise SqliteError(connection.message())
         for i in range(self.width):
             self.fields[i].kind = kinds[i]
             _allocate(&self.fields[i], max_rows)
