@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from connections import registry
+from connections.sdk import compiled
 from tests.conformance.faulty import FAULTS, NeverClosed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,8 +123,9 @@ def test_gaps_that_the_kind_declares_are_known_on_the_command_line(pytester: pyt
 def test_a_read_that_cannot_be_stopped_affects_no_other_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # in a process of its own, with which the read ends
+    # in a process of its own, with which the read ends; compiled modules could stop it
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv(compiled.DISABLED, "1")
     pytester.makepyfile(test_faulty=_MODULE.format(fault=""))
     selection = "close_from_another_thread or batches_are_counted or repeatedly"
     result = pytester.runpytest_subprocess(*_PLUGINS, "-v", "-k", selection, timeout=120)
