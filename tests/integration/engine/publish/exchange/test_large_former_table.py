@@ -93,11 +93,22 @@ def test_so_are_the_staged_rows_of_a_run_that_copied(table: Bench, method: FullP
     assert table.rows("SELECT 'pipekit_staging.m'::regclass::oid") != before
 
 
-def test_a_staging_table_on_which_a_view_depends_remains(table: Bench) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW public.debug AS SELECT * FROM pipekit_staging.m",
+        "CREATE FUNCTION public.debug() RETURNS SETOF pipekit_staging.m LANGUAGE sql AS 'TABLE pipekit_staging.m'",
+        "CREATE TABLE public.debug (rows pipekit_staging.m[])",
+        "GRANT SELECT ON pipekit_staging.m TO PUBLIC",
+    ],
+)
+def test_a_staging_table_with_which_something_would_be_lost_remains(table: Bench, statement: str) -> None:
     table.run(replace(plan(table, 3), full_publish=FullPublish.TRUNCATE))
-    table.at_destination("CREATE VIEW public.debug AS SELECT * FROM pipekit_staging.m")
+    table.at_destination(statement)
+    before = table.rows("SELECT 'pipekit_staging.m'::regclass::oid")
     table.run(replace(plan(table, 4), full_publish=FullPublish.TRUNCATE))
-    assert table.rows("SELECT count(*) FROM public.debug") == [(4,)]
+    assert table.rows("SELECT 'pipekit_staging.m'::regclass::oid") == before
+    assert len(table.rows()) == 4
 
 
 def test_if_it_could_not_be_dropped_a_run_that_copies_warns(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
