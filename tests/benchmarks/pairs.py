@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -151,7 +152,11 @@ class Systems:
         """Return the CPU seconds of the server's processes so far, including those that have ended."""
         main = psutil.Process(self.postmaster)
         ended = main.cpu_times()
-        times = [ended, *(process.cpu_times() for process in main.children(recursive=True))]
+        times = [ended]
+        for process in main.children(recursive=True):
+            # one that has just ended is among the ended ones
+            with suppress(psutil.NoSuchProcess):
+                times.append(process.cpu_times())
         return sum(time.user + time.system for time in times) + ended.children_user + ended.children_system
 
 
