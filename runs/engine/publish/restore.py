@@ -58,7 +58,7 @@ def _record(dest: Destination) -> ExchangeRecord:
     if record is None or not record.data_version or dest.describe(dest.staging) is None:
         raise TableMissing(
             f"No former table of {dest.plan.module} is kept: there is nothing to restore.",
-            hint="It is kept from a full refresh that exchanges the tables (publish method exchange) with "
+            hint="It is kept from a full refresh that exchanges the tables (publish method swap) with "
             "keep_previous, until the next run of the module.",
         )
     return record
